@@ -1,0 +1,117 @@
+"""The two authorities of the demo, their people and their secrets, made anew at each start."""
+
+import secrets
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+WORDS = ("tilleul", "marche", "fontaine", "ecole", "mairie", "jardin", "riviere", "clocher")
+
+
+class Secrets:
+    """Passwords and keys of one run: nothing in the demo has a password known beforehand."""
+
+    def __init__(self) -> None:
+        """Draw them."""
+        self.signing_key = (
+            ec.generate_private_key(ec.SECP256R1())
+            .private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            .decode()
+        )
+        self.database_password = secrets.token_urlsafe(18)
+        self.biller_secret = secrets.token_urlsafe(32)
+        self.neighbour_secret = secrets.token_urlsafe(32)
+        self.citizen_password = _passphrase()
+        self.agent_password = _passphrase()
+        self.card_keys = {site: str(secrets.randbelow(9 * 10**15) + 10**15) for site in SITES}
+
+
+SITES = {"12345678": "saint-aubin", "87654321": "val-de-brume"}
+"""Card provider's shop of each authority."""
+
+AUTHORITY = "saint-aubin"
+REGIE = "CANTINE"
+TREASURY_REGIE = "EAU"
+CITIZEN = "camille.martin@example.org"
+AGENT = "regisseur@saint-aubin.example"
+
+
+def _passphrase() -> str:
+    words = "-".join(secrets.choice(WORDS) for _ in range(3))
+    return f"{words}-{secrets.randbelow(9000) + 1000}"
+
+
+def town(drawn: Secrets) -> dict[str, Any]:
+    """Return what `python -m gateway.load` reads: authorities, billers, agents, citizens."""
+    return {
+        "authorities": [
+            {
+                "authority": AUTHORITY,
+                "name": "Ville de Saint-Aubin",
+                "regies": [
+                    {"code": REGIE, "label": "Restauration scolaire", "route": "regie"},
+                    {"code": "MUSIQUE", "label": "École de musique", "route": "regie"},
+                    {"code": "LOYERS", "label": "Loyers communaux", "route": "regie"},
+                    {
+                        "code": "PISCINE",
+                        "label": "Piscine municipale",
+                        "route": "regie",
+                        "stamp_place": {"page": 1, "x_mm": 160, "y_mm": 12, "size_mm": 28},
+                    },
+                    {"code": TREASURY_REGIE, "label": "Eau potable", "route": "treasury"},
+                ],
+            },
+            {
+                "authority": "val-de-brume",
+                "name": "Communauté de communes du Val de Brume",
+                "regies": [
+                    {"code": "CRECHE", "label": "Multi-accueil", "route": "regie"},
+                    {"code": "TRANSPORT", "label": "Transport scolaire", "route": "regie"},
+                ],
+            },
+        ],
+        "billers": [
+            {
+                "client_id": "facturation-saint-aubin",
+                "client_secret": drawn.biller_secret,
+                "authority": AUTHORITY,
+                "regies": [REGIE, "MUSIQUE", "LOYERS", "PISCINE", TREASURY_REGIE],
+                "scopes": ["deposits:write", "deposits:read", "collections:read"],
+            },
+            {
+                "client_id": "facturation-val-de-brume",
+                "client_secret": drawn.neighbour_secret,
+                "authority": "val-de-brume",
+                "regies": ["CRECHE", "TRANSPORT"],
+                "scopes": ["deposits:write", "deposits:read", "collections:read"],
+            },
+        ],
+        "agents": [
+            {"login": AGENT, "password": drawn.agent_password, "authority": AUTHORITY},
+        ],
+        "citizens": [
+            {"email": CITIZEN, "password": drawn.citizen_password, "verified": True},
+        ],
+    }
+
+
+def card_accounts(drawn: Secrets, provider_url: str) -> list[dict[str, Any]]:
+    """Return the payment service's provider accounts file."""
+    return [
+        {
+            "account": f"{authority}-carte",
+            "authority": authority,
+            "regies": None,
+            "provider": "lyra",
+            "site_id": site,
+            "key": drawn.card_keys[site],
+            "ctx_mode": "TEST",
+            "service_url": f"{provider_url}/vads-payment/",
+        }
+        for site, authority in SITES.items()
+    ]

@@ -1,0 +1,63 @@
+"""Which port each part of the demo listens on."""
+
+import os
+import socket
+
+DEFAULT_BASE = 8800
+STEP = 40
+TRIES = 60
+
+NAMES = (
+    "portal",
+    "ingestion",
+    "publication",
+    "payment",
+    "reconciliation",
+    "notification",
+    "figures",
+    "card_provider",
+    "mailbox",
+    "smtp",
+    "kafka",
+    "database",
+)
+
+
+class PortError(Exception):
+    """No run of free ports, or the asked ones are taken."""
+
+
+def choose() -> dict[str, int]:
+    """Return a free port for each name: from DEMO_PORT_BASE, or the first free run of ports.
+
+    Raises:
+        PortError: DEMO_PORT_BASE is given and one of its ports is taken.
+    """
+    asked = os.environ.get("DEMO_PORT_BASE")
+    if asked:
+        ports = _run_from(int(asked))
+        taken = [port for port in ports.values() if not _is_free(port)]
+        if taken:
+            message = f"ports already taken: {taken}; choose another DEMO_PORT_BASE"
+            raise PortError(message)
+        return ports
+    for number in range(TRIES):
+        ports = _run_from(DEFAULT_BASE + number * STEP)
+        if all(_is_free(port) for port in ports.values()):
+            return ports
+    message = "no free run of ports found"
+    raise PortError(message)
+
+
+def _run_from(base: int) -> dict[str, int]:
+    return {name: base + offset for offset, name in enumerate(NAMES)}
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

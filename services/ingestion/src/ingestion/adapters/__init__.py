@@ -1,0 +1,1 @@
+"""The formats in which billers hand over invoices, each read into the same drafts."""

@@ -1,0 +1,1 @@
+"""What lies outside: the page that a letter is written on, and the mail server."""

@@ -1,0 +1,35 @@
+"""What notification reads from its environment."""
+
+import socket
+from typing import Literal
+
+from shared.environment import CommonSettings
+
+
+class Settings(CommonSettings, frozen=True, kw_only=True):
+    """Notification's settings, beside those of every service."""
+
+    smtp_host: str
+    """Mail server that takes our messages."""
+    smtp_port: int = 587
+    """Its port: 587 with STARTTLS, 465 with implicit TLS."""
+    smtp_security: Literal["none", "starttls", "tls"] = "starttls"
+    """`none` only for a server on the same machine or behind a private network."""
+    smtp_username: str = ""
+    """Account on the mail server; empty when it asks for none."""
+    smtp_password: str = ""
+    """Password of that account; never sent without TLS."""
+    smtp_ca_file: str = ""
+    """Certificate authority of the mail server, when it is not a public one."""
+    smtp_connections: int = 4
+    """Connections kept open, and mails under way at the same time."""
+    mail_sender_address: str
+    """Address that mails come from; bounces return to it."""
+    mail_sender_name: str = ""
+    """Name shown as the sender; empty for the name of the authority that writes."""
+    public_url: str
+    """Address of the portal, at the start of every link."""
+    instance_name: str = socket.gethostname()
+    """Name of this replica, the same after a restart: it takes back its own claims at once."""
+    tidy_interval_seconds: float = 3600.0
+    """Pause between two removals of inbox rows that no replay can meet any more."""

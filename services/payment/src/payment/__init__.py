@@ -1,0 +1,6 @@
+"""Payment takes money by every means that the law and the contracts allow.
+
+It knows what is owed from `invoice.published` and `invoice.withdrawn`, opens attempts with the
+providers, hears their signed notices, and says `payment.captured`. One attempt at a time for each
+invoice; whatever the provider took is booked, late or twice.
+"""

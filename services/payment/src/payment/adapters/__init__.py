@@ -1,0 +1,1 @@
+"""One module for each provider, and the accounts that are configured."""

@@ -1,0 +1,1 @@
+"""What payment does: for each topic it consumes, and for each demand at its doors."""

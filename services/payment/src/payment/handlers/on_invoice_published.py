@@ -1,0 +1,14 @@
+"""An invoice can be paid."""
+
+from collections.abc import Sequence
+
+from payment.ports import Payments
+from shared.envelope import Message
+from shared.events import InvoicePublished
+
+
+async def on_invoice_published(
+    messages: Sequence[Message[InvoicePublished]], payments: Payments
+) -> None:
+    """Remember what is owed: amounts are computed from here, never taken from a browser."""
+    await payments.keep_invoices([message.data for message in messages])

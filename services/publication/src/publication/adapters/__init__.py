@@ -1,0 +1,1 @@
+"""Paper: foreign PDFs opened with care, codes, stamps, rendering; all synchronous, over bytes."""

@@ -1,0 +1,115 @@
+"""One invoice's paper from beginning to end, in a process of its own with limits."""
+
+import random
+import resource
+import signal
+import time
+from types import FrameType
+
+import msgspec
+
+from publication.adapters import pdf_check, pdf_stamp, qr, render
+from publication.adapters.errors import UnsafePdfError
+from publication.adapters.pdf_check import Limits
+from publication.adapters.pdf_stamp import Place
+from shared.events import InvoiceGenerated
+
+
+class PaperJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What to publish: the biller's PDF, or None to render one; `known` maps layouts to places."""
+
+    invoice: InvoiceGenerated
+    url: str
+    pdf: bytes | None
+    wanted: Place | None
+    known: dict[str, Place | None]
+    sample: float
+    limits: Limits
+    seconds: int
+
+
+class PaperResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The documents, or why there are none; `print_file` is None when the document is printed."""
+
+    document: bytes = b""
+    print_file: bytes | None = None
+    layout: str = ""
+    place: Place | None = None
+    refusal_code: str = ""
+    refusal_detail: str = ""
+
+
+def limit_process(memory_bytes: int) -> None:
+    """Bound the memory of this process: a hostile file ends in an error, not in a dead machine."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    signal.signal(signal.SIGPROF, _too_slow)
+    # The parent decides when this process ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _too_slow(_number: int, _frame: FrameType | None) -> None:
+    raise UnsafePdfError("resource_limit", "time")
+
+
+def make_all(jobs: list[PaperJob]) -> list[PaperResult]:
+    """Return the paper of each job, in order; a refusal is a result, never an error."""
+    return [make(job) for job in jobs]
+
+
+def make(job: PaperJob) -> PaperResult:
+    """Return the paper of one job within its processor time."""
+    # A call that never returns to Python is stopped by the harder limit, which ends the process.
+    used = int(time.process_time())
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (used + 2 * job.seconds + 1, hard))
+    signal.setitimer(signal.ITIMER_PROF, job.seconds)
+    try:
+        return _render(job) if job.pdf is None else _stamp(job, job.pdf)
+    except UnsafePdfError as error:
+        return PaperResult(refusal_code=error.code, refusal_detail=error.sentence)
+    except MemoryError:
+        refusal = UnsafePdfError("resource_limit", "memory")
+        return PaperResult(refusal_code=refusal.code, refusal_detail=refusal.sentence)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _render(job: PaperJob) -> PaperResult:
+    code = qr.make(job.url)
+    document = render.render(job.invoice, code)
+    layout = f"rendered-{len(job.invoice.lines) > 0}"
+    _verify(job, document, layout, page=None)
+    return PaperResult(document=document, layout=layout)
+
+
+def _stamp(job: PaperJob, pdf: bytes) -> PaperResult:
+    checked = pdf_check.check(pdf, job.limits)
+    code = qr.make(job.url)
+    authority = job.invoice.authority_name
+    is_payable = job.invoice.kind == "invoice"
+    if checked.is_signed:
+        # Not one byte of a signed file changes: its code stands on a sheet beside it.
+        sheet = pdf_stamp.companion(code, authority, is_payable=is_payable)
+        print_file = pdf_stamp.joined(pdf, sheet)
+        _verify(job, sheet, "companion", page=1)
+        return PaperResult(document=pdf, print_file=print_file, layout="companion")
+    stamped = pdf_stamp.stamp(
+        pdf,
+        code,
+        authority=authority,
+        is_payable=is_payable,
+        wanted=job.wanted,
+        earlier=job.known.get(checked.layout),
+    )
+    _verify(job, stamped.content, checked.layout, page=stamped.page)
+    return PaperResult(document=stamped.content, layout=checked.layout, place=stamped.place)
+
+
+def _verify(job: PaperJob, document: bytes, layout: str, *, page: int | None) -> None:
+    """Read the code from the rendered page: for the first of each layout, and a sample."""
+    if layout in job.known and random.random() >= job.sample:  # noqa: S311 - a sample, no secret
+        return
+    if page is None:
+        with pdf_check.opened(document) as opened:
+            page = len(opened.pages)
+    pdf_stamp.verify_rendered(document, page, job.url)

@@ -1,0 +1,171 @@
+"""The doors of reconciliation: the billers' feed, accounts and balances."""
+
+from datetime import date, timedelta
+from uuid import UUID
+
+import msgspec
+from aiohttp import web
+
+from reconciliation.domain import AccountState
+from reconciliation.ports import Balance, DayTotal, FeedItem, OpenUnit
+from shared.http import Operation, ProblemError, json_response, principal
+
+PAGE = 500
+
+
+class FeedPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Items oldest first; ask again with `after=next`: at least once, never skipped."""
+
+    items: tuple[FeedItem, ...]
+    next: str
+    has_more: bool
+
+
+class InvoiceAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """One invoice in the books, in cents."""
+
+    invoice_id: UUID
+    regie: str
+    number: str
+    version: int
+    kind: str
+    amount_cents: int
+    received_cents: int
+    outstanding_cents: int
+    is_withdrawn: bool
+
+
+class TrialBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """Every account of the ledger, and their sum, which is zero."""
+
+    balances: tuple[Balance, ...]
+    total_cents: int
+
+
+class Collected(msgspec.Struct, frozen=True, kw_only=True):
+    """What the books say was collected, by civil day in France and régie."""
+
+    items: tuple[DayTotal, ...]
+
+
+class Doors:
+    """The operations, over the books."""
+
+    def __init__(self, open_unit: OpenUnit) -> None:
+        """Read through `open_unit`."""
+        self._open_unit = open_unit
+
+    async def get_collections(self, request: web.Request) -> web.Response:
+        """Return the next page of the feed of the caller's régies."""
+        caller = principal(request)
+        if not caller.authority:
+            raise ProblemError(403, "no-authority", "Ce jeton n’est lié à aucune collectivité.")
+        after = request.query.get("after", "0")
+        limit = request.query.get("limit", str(PAGE))
+        if not (after.isdecimal() and after.isascii() and len(after) <= 18):
+            raise ProblemError(400, "invalid-cursor", "« after » n’est pas un repère du flux.")
+        if not (limit.isdecimal() and limit.isascii() and 1 <= int(limit[:6]) <= PAGE):
+            raise ProblemError(400, "invalid-limit", f"« limit » va de 1 à {PAGE}.")
+        async with self._open_unit() as unit:
+            found = await unit.books.items(
+                caller.authority, caller.regies, int(after), int(limit) + 1
+            )
+        items = found[: int(limit)]
+        return json_response(
+            FeedPage(
+                items=tuple(items),
+                next=str(items[-1].position) if items else after,
+                has_more=len(found) > len(items),
+            )
+        )
+
+    async def get_account(self, request: web.Request) -> web.Response:
+        """Return one invoice's account."""
+        try:
+            invoice_id = UUID(request.match_info["invoice_id"])
+        except ValueError:
+            invoice_id = UUID(int=0)
+        async with self._open_unit() as unit:
+            state = await unit.books.account(invoice_id)
+        if state is None or not principal(request).may_act_for(state.authority, state.regie):
+            raise ProblemError(404, "unknown-invoice", "Cette facture n’est pas connue.")
+        return json_response(_account(state))
+
+    async def get_balance(self, request: web.Request) -> web.Response:
+        """Return every account of the ledger and their sum."""
+        async with self._open_unit() as unit:
+            balances = await unit.books.balances(principal(request).authority)
+        total = sum(balance.amount_cents for balance in balances)
+        return json_response(TrialBalance(balances=tuple(balances), total_cents=total))
+
+    async def get_collected(self, request: web.Request) -> web.Response:
+        """Return what was collected between two days, by day and régie."""
+        try:
+            last = date.fromisoformat(request.query["to"])
+            first = date.fromisoformat(
+                request.query.get("from", (last - timedelta(days=30)).isoformat())
+            )
+        except (KeyError, ValueError) as error:
+            raise ProblemError(400, "invalid-day", "Les jours s’écrivent AAAA-MM-JJ.") from error
+        caller = principal(request)
+        authority = caller.authority or request.query.get("authority", "")
+        async with self._open_unit() as unit:
+            items = await unit.books.collected(authority, first, last)
+        return json_response(Collected(items=tuple(items)))
+
+    def operations(self) -> list[Operation]:
+        """Return what reconciliation serves."""
+        return [
+            Operation(
+                method="GET",
+                path="/v1/collections",
+                handler=self.get_collections,
+                summary="The feed of payments and reversals, oldest first, at least once.",
+                scope="collections:read",
+                query={"after": "Where the last page ended.", "limit": f"1 to {PAGE}."},
+                responses={200: FeedPage},
+            ),
+            Operation(
+                method="GET",
+                path="/v1/accounts/{invoice_id}",
+                handler=self.get_account,
+                summary="One invoice in the books.",
+                scope="collections:read",
+                responses={200: InvoiceAccount},
+            ),
+            Operation(
+                method="GET",
+                path="/v1/ledger/balance",
+                handler=self.get_balance,
+                summary="Every account of the ledger and their sum.",
+                scope="figures:read",
+                responses={200: TrialBalance},
+            ),
+            Operation(
+                method="GET",
+                path="/v1/ledger/collected",
+                handler=self.get_collected,
+                summary="What was collected, by day and régie.",
+                scope="figures:read",
+                query={
+                    "authority": "One authority only.",
+                    "from": "First day.",
+                    "to": "Last day.",
+                },
+                responses={200: Collected},
+            ),
+        ]
+
+
+def _account(state: AccountState) -> InvoiceAccount:
+    return InvoiceAccount(
+        invoice_id=state.invoice_id,
+        regie=state.regie,
+        number=state.number,
+        version=state.version,
+        kind=state.kind,
+        amount_cents=state.amount_cents,
+        received_cents=state.received_cents,
+        outstanding_cents=state.outstanding_cents,
+        is_withdrawn=state.is_known and state.is_withdrawn,
+    )

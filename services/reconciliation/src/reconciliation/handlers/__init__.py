@@ -1,0 +1,1 @@
+"""What reconciliation does: for each topic it consumes, and by the clock."""

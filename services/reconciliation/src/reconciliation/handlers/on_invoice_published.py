@@ -1,0 +1,40 @@
+"""An invoice is owed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from reconciliation.domain import InvoiceFacts, publish
+from reconciliation.handlers.bookkeeping import Fact, book
+from reconciliation.ports import Books, NamedInvoice
+from shared.envelope import Message
+from shared.events import InvoicePublished
+
+
+async def on_invoice_published(
+    messages: Sequence[Message[InvoicePublished]], books: Books, at: datetime
+) -> None:
+    """Book the claim; of a higher version, what it changes."""
+    await book([_fact(message.data) for message in messages], books, at)
+
+
+def _fact(invoice: InvoicePublished) -> Fact:
+    facts = InvoiceFacts(
+        regie=invoice.regie,
+        number=invoice.number,
+        kind=invoice.kind,
+        route=invoice.route,
+        amount_cents=invoice.amount_cents,
+        due_on=invoice.due_on,
+    )
+    return Fact(
+        name=f"published:{invoice.invoice_id}:{invoice.version}",
+        kind="invoice",
+        invoice=NamedInvoice(
+            invoice_id=invoice.invoice_id,
+            authority=invoice.authority,
+            regie=invoice.regie,
+            number=invoice.number,
+        ),
+        apply=partial(publish, version=invoice.version, facts=facts),
+    )

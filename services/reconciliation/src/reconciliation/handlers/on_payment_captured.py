@@ -1,0 +1,62 @@
+"""Money came in."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from reconciliation.domain import receive
+from reconciliation.handlers.bookkeeping import Fact, book
+from reconciliation.ports import Books, Collection, NamedInvoice
+from shared.envelope import Message
+from shared.events import PaymentCaptured
+from shared.events.payment_captured import Allocation
+
+
+async def on_payment_captured(
+    messages: Sequence[Message[PaymentCaptured]], books: Books, at: datetime
+) -> None:
+    """Book the money against each invoice and add it to the billers' feed."""
+    pairs = {
+        f"captured:{payment.payment_id}:{part.invoice_id}": (payment, part)
+        for payment in (message.data for message in messages)
+        for part in payment.allocations
+    }
+    facts = [
+        Fact(
+            name=name,
+            kind="payment",
+            invoice=_invoice(part),
+            apply=partial(receive, cents=part.amount_cents),
+            received_cents=part.amount_cents,
+            payment_id=payment.payment_id,
+        )
+        for name, (payment, part) in pairs.items()
+    ]
+    fresh = await book(facts, books, at)
+    await books.feed([_item(fact.name, *pairs[fact.name]) for fact in fresh], at)
+
+
+def _invoice(part: Allocation) -> NamedInvoice:
+    return NamedInvoice(
+        invoice_id=part.invoice_id,
+        authority=part.authority,
+        regie=part.regie,
+        number=part.number,
+    )
+
+
+def _item(name: str, payment: PaymentCaptured, part: Allocation) -> Collection:
+    return Collection(
+        fact=name,
+        kind="payment",
+        payment_id=payment.payment_id,
+        invoice_id=part.invoice_id,
+        authority=part.authority,
+        regie=part.regie,
+        number=part.number,
+        amount_cents=part.amount_cents,
+        means=payment.means,
+        provider=payment.provider,
+        provider_reference=payment.provider_reference,
+        occurred_at=payment.captured_at,
+    )

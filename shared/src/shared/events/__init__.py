@@ -1,0 +1,39 @@
+"""Every event that travels between services: one module for each topic, one table of all."""
+
+from shared.events.authority_configured import AuthorityConfigured
+from shared.events.contact_updated import ContactUpdated
+from shared.events.event import Event
+from shared.events.invoice_generated import InvoiceGenerated
+from shared.events.invoice_published import InvoicePublished
+from shared.events.invoice_refused import InvoiceRefused
+from shared.events.invoice_withdrawn import InvoiceWithdrawn
+from shared.events.payment_captured import PaymentCaptured
+from shared.events.payment_reversed import PaymentReversed
+from shared.events.reminder_due import ReminderDue
+
+EVENTS: dict[str, type[Event]] = {
+    "invoice.generated.v1": InvoiceGenerated,
+    "invoice.published.v1": InvoicePublished,
+    "invoice.refused.v1": InvoiceRefused,
+    "invoice.withdrawn.v1": InvoiceWithdrawn,
+    "payment.captured.v1": PaymentCaptured,
+    "payment.reversed.v1": PaymentReversed,
+    "reminder.due.v1": ReminderDue,
+    "contact.updated.v1": ContactUpdated,
+    "authority.configured.v1": AuthorityConfigured,
+}
+"""CloudEvents type to struct, written out: a wire name is never computed from a class name."""
+
+__all__ = [
+    "EVENTS",
+    "AuthorityConfigured",
+    "ContactUpdated",
+    "Event",
+    "InvoiceGenerated",
+    "InvoicePublished",
+    "InvoiceRefused",
+    "InvoiceWithdrawn",
+    "PaymentCaptured",
+    "PaymentReversed",
+    "ReminderDue",
+]

@@ -1,0 +1,56 @@
+"""The invoice can be read, and if it is owed paid, at its public address."""
+
+from datetime import date, datetime
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+
+from shared.events.event import Event, NonEmpty
+from shared.events.invoice_generated import Kind, Payer, Route, StoredFile
+
+
+class InvoicePublished(Event, frozen=True, kw_only=True):
+    """One version of an invoice is public; a higher version replaces a lower one.
+
+    `token` opens the invoice without an account: 128 random bits, the same for all versions so that
+    the old paper's QR code leads to the new document.
+    """
+
+    TOPIC: ClassVar[str] = "invoice.published"
+    TYPE: ClassVar[str] = "invoice.published.v1"
+    PRODUCER: ClassVar[str] = "publication"
+    CONSUMERS: ClassVar[tuple[str, ...]] = (
+        "payment",
+        "reconciliation",
+        "notification",
+        "gateway",
+    )
+
+    invoice_id: UUID
+    version: Annotated[int, msgspec.Meta(ge=1)]
+    authority: Annotated[str, NonEmpty]
+    authority_name: Annotated[str, NonEmpty]
+    regie: Annotated[str, NonEmpty]
+    regie_label: Annotated[str, NonEmpty]
+    number: Annotated[str, NonEmpty]
+    kind: Kind
+    route: Route
+    subject: Annotated[str, NonEmpty]
+    issued_on: date
+    due_on: date
+    amount_cents: Annotated[int, msgspec.Meta(gt=0, le=99_999_999_99)]
+    currency: Literal["EUR"]
+    payer: Payer
+    fiscal_year: int | None = None
+    debt_reference: str | None = None
+    token: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{22,64}$")]
+    document: StoredFile
+    generated_at: datetime
+    published_at: datetime
+    readable_until: date
+
+    @property
+    def key(self) -> str:
+        """Order is kept for each invoice."""
+        return str(self.invoice_id)

@@ -1,0 +1,49 @@
+"""Money was taken for one or several invoices."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+
+from shared.events.event import Event, NonEmpty
+
+Means = Literal["card", "payfip", "cash", "cheque", "transfer", "direct_debit", "cesu"]
+
+
+class Allocation(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a payment that goes to one invoice, in cents."""
+
+    invoice_id: UUID
+    authority: Annotated[str, NonEmpty]
+    regie: Annotated[str, NonEmpty]
+    number: Annotated[str, NonEmpty]
+    amount_cents: Annotated[int, msgspec.Meta(gt=0)]
+
+
+class PaymentCaptured(Event, frozen=True, kw_only=True):
+    """The provider says the money is taken; `provider_reference` names the operation over there.
+
+    `receipt_email` is where the payer asked the receipt to go, if anywhere.
+    """
+
+    TOPIC: ClassVar[str] = "payment.captured"
+    TYPE: ClassVar[str] = "payment.captured.v1"
+    PRODUCER: ClassVar[str] = "payment"
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("reconciliation", "notification", "gateway")
+
+    payment_id: UUID
+    authority: Annotated[str, NonEmpty]
+    means: Means
+    provider: Annotated[str, NonEmpty]
+    provider_reference: Annotated[str, NonEmpty]
+    amount_cents: Annotated[int, msgspec.Meta(gt=0, le=99_999_999_99)]
+    currency: Literal["EUR"]
+    allocations: Annotated[tuple[Allocation, ...], msgspec.Meta(min_length=1)]
+    receipt_email: str | None = None
+    captured_at: datetime
+
+    @property
+    def key(self) -> str:
+        """Order is kept for each payment: it may span several invoices."""
+        return str(self.payment_id)

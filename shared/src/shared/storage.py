@@ -1,0 +1,112 @@
+"""The object store: S3 in production, a local folder by default, one library for both."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+import obstore
+from obstore.store import LocalStore, ObjectStore, S3Store
+
+from shared.errors import PermanentError, TransientError
+from shared.events.invoice_generated import StoredFile
+
+
+class MissingObjectError(PermanentError):
+    """Nothing is stored under that key."""
+
+    slug = "missing-object"
+
+
+class CorruptObjectError(PermanentError):
+    """What is stored is not what the event announced."""
+
+    slug = "corrupt-object"
+
+
+class StorageUnavailableError(TransientError):
+    """The store did not answer."""
+
+    slug = "storage-unavailable"
+
+
+class Storage:
+    """Keeps files by key; keys are ours, never a user's path."""
+
+    def __init__(self, url: str, *, endpoint: str = "", region: str = "") -> None:
+        """Open `file:///folder` or `s3://bucket`; S3 credentials come from the AWS_* variables."""
+        self._store: ObjectStore
+        if url.startswith("file://"):
+            folder = Path(url.removeprefix("file://"))
+            folder.mkdir(parents=True, exist_ok=True)
+            self._store = LocalStore(prefix=folder)
+        else:
+            # Only a store inside the cluster is spoken to without TLS, when its address says so.
+            place = region or "us-east-1"
+            self._store = (
+                S3Store.from_url(
+                    url,
+                    region=place,
+                    endpoint=endpoint,
+                    client_options={"allow_http": endpoint.startswith("http://")},
+                )
+                if endpoint
+                else S3Store.from_url(url, region=place)
+            )
+
+    async def put(self, key: str, content: bytes) -> StoredFile:
+        """Store `content` under `key`, replacing what was there, and return its description."""
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        try:
+            await obstore.put_async(self._store, key, content)
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise StorageUnavailableError(str(error)) from error
+        return StoredFile(key=key, size_bytes=len(content), sha256=digest)
+
+    async def get(self, key: str) -> bytes:
+        """Return the content of `key`.
+
+        Raises:
+            MissingObjectError: nothing there.
+            StorageUnavailableError: the store did not answer.
+        """
+        try:
+            answer = await obstore.get_async(self._store, key)
+            return bytes(await answer.bytes_async())
+        except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
+            raise MissingObjectError(key) from error
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise StorageUnavailableError(str(error)) from error
+
+    async def get_checked(self, file: StoredFile) -> bytes:
+        """Return the content of `file`, whose size and SHA-256 are those announced.
+
+        Raises:
+            CorruptObjectError: the store holds something else.
+        """
+        content = await self.get(file.key)
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        if digest != file.sha256:
+            raise CorruptObjectError(file.key)
+        return content
+
+    async def delete(self, key: str) -> None:
+        """Remove `key`; nothing there is fine, since a purge may be run twice."""
+        try:
+            await obstore.delete_async(self._store, key)
+        except (FileNotFoundError, obstore.exceptions.NotFoundError):
+            return
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise StorageUnavailableError(str(error)) from error
+
+    async def ready(self) -> None:
+        """Return when the store answers.
+
+        Raises:
+            StorageUnavailableError: it does not.
+        """
+        try:
+            await obstore.head_async(self._store, "readiness-probe")
+        except (FileNotFoundError, obstore.exceptions.NotFoundError):
+            return
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise StorageUnavailableError(str(error)) from error

@@ -1,0 +1,30 @@
+"""`python -m simulators card_provider|mailbox`: run one simulator until it is told to stop."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from simulators.card_provider import command as card_provider
+from simulators.mailbox import command as mailbox
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the simulator named first on the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m simulators", description=__doc__)
+    commands = parser.add_subparsers(dest="simulator", required=True, metavar="SIMULATOR")
+    for name, command in (("card_provider", card_provider), ("mailbox", mailbox)):
+        described = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
+        command.add_arguments(described)
+        described.set_defaults(run=command.run, parser=described)
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except OSError as error:
+        # Most often the port is taken; one line says it better than a traceback.
+        sys.stderr.write(f"{options.simulator} cannot start: {error}\n")
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

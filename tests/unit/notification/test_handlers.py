@@ -1,0 +1,187 @@
+"""Facts arrive once, twice, late and in any order."""
+
+from itertools import permutations
+
+import pytest
+from notification_builders import (
+    INVOICE_ID,
+    NOW,
+    OTHER_INVOICE_ID,
+    PAYMENT_ID,
+    FakeOffice,
+    a_captured_payment,
+    a_contact,
+    a_message,
+    a_published_invoice,
+    a_reminder,
+    a_reversed_payment,
+    an_allocation,
+)
+
+from notification.handlers.on_contact_updated import on_contact_updated
+from notification.handlers.on_invoice_published import on_invoice_published
+from notification.handlers.on_payment_captured import on_payment_captured
+from notification.handlers.on_payment_reversed import on_payment_reversed
+from notification.handlers.on_reminder_due import on_reminder_due
+from shared.events import (
+    Event,
+    InvoicePublished,
+    PaymentCaptured,
+    PaymentReversed,
+    ReminderDue,
+)
+
+PAYER = "camille.martin@exemple.test"
+
+
+async def deliver(office: FakeOffice, *events: Event) -> None:
+    """Hand each event to its handler, in this order."""
+    for event in events:
+        match event:
+            case InvoicePublished():
+                await on_invoice_published([a_message(event)], office)
+            case PaymentCaptured():
+                await on_payment_captured([a_message(event)], office)
+            case PaymentReversed():
+                await on_payment_reversed([a_message(event)], office)
+            case ReminderDue():
+                await on_reminder_due([a_message(event)], office)
+
+
+@pytest.mark.asyncio
+async def test_tells_the_payer_of_a_published_invoice() -> None:
+    """One letter, to the address on the invoice."""
+    office = FakeOffice()
+
+    await deliver(office, a_published_invoice())
+
+    assert office.told() == [("invoice_published", PAYER)]
+
+
+@pytest.mark.asyncio
+async def test_tells_a_fact_once_when_it_is_delivered_twice() -> None:
+    """Even under another message id, as after a replay that the inbox has forgotten."""
+    office = FakeOffice()
+    events = (a_published_invoice(), a_captured_payment(), a_reversed_payment(), a_reminder())
+
+    await deliver(office, *events)
+    once = dict(office.letters), dict(office.movements)
+    await deliver(office, *events)
+
+    assert (office.letters, office.movements) == once
+    assert len(office.letters) == 4
+    assert office.aside == {}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+async def test_tells_the_same_in_whatever_order_topics_are_read(order: tuple[int, ...]) -> None:
+    """Topics are not ordered against each other."""
+    office = FakeOffice()
+    events = (
+        a_published_invoice(),
+        a_captured_payment(receipt_email="tante@exemple.test"),
+        a_reversed_payment(),
+        a_reminder(),
+    )
+
+    await deliver(office, *(events[rank] for rank in order))
+
+    assert office.told() == [
+        ("invoice_published", PAYER),
+        ("receipt", "tante@exemple.test"),
+        ("reminder", PAYER),
+        ("reversal", PAYER),
+        ("reversal", "tante@exemple.test"),
+    ]
+    assert office.aside == {}
+
+
+@pytest.mark.asyncio
+async def test_waits_for_every_invoice_of_a_payment() -> None:
+    """A receipt that names two invoices needs both."""
+    office = FakeOffice()
+    payment = a_captured_payment(an_allocation(), an_allocation(OTHER_INVOICE_ID, 10_00))
+
+    await deliver(office, payment, a_published_invoice(email=None))
+    early = office.told()
+    await deliver(office, a_published_invoice(invoice_id=OTHER_INVOICE_ID))
+
+    assert early == []
+    assert office.told() == [("invoice_published", PAYER), ("receipt", PAYER)]
+    assert office.aside == {}
+
+
+@pytest.mark.asyncio
+async def test_tells_only_the_highest_version_of_one_batch() -> None:
+    """Two versions met together are one piece of news."""
+    office = FakeOffice()
+
+    await on_invoice_published(
+        [
+            a_message(a_published_invoice(version=1)),
+            a_message(a_published_invoice(version=2, amount_cents=50_00)),
+        ],
+        office,
+    )
+
+    assert [letter.fact.key for letter in office.letters.values()] == [f"{INVOICE_ID}/2"]
+    assert office.known[INVOICE_ID].amount_cents == 50_00
+
+
+@pytest.mark.asyncio
+async def test_leaves_an_older_version_that_comes_late_alone() -> None:
+    """A replay from the start meets version 1 after version 2."""
+    office = FakeOffice()
+
+    await deliver(office, a_published_invoice(version=2), a_published_invoice(version=1))
+
+    assert office.known[INVOICE_ID].version == 2
+    assert len(office.letters) == 1
+
+
+@pytest.mark.asyncio
+async def test_counts_money_that_comes_and_goes() -> None:
+    """A reversal takes back exactly what the payment brought."""
+    office = FakeOffice()
+
+    await deliver(
+        office,
+        a_published_invoice(),
+        a_captured_payment(),
+        a_reversed_payment(an_allocation(amount_cents=10_00)),
+    )
+
+    assert sum(movement.amount_cents for movement in office.movements.values()) == 32_50
+    assert {movement.payment_id for movement in office.movements.values()} == {PAYMENT_ID}
+
+
+@pytest.mark.asyncio
+async def test_applies_a_wish_to_the_addresses_an_account_had_before() -> None:
+    """The billing application may still hold the old address."""
+    office = FakeOffice()
+    later = NOW.replace(hour=20)
+
+    await on_contact_updated(
+        [
+            a_message(a_contact("ancienne@exemple.test", wants_email=True)),
+            a_message(a_contact("nouvelle@exemple.test", wants_email=False, updated_at=later)),
+        ],
+        office,
+    )
+
+    assert office.unwanted("ancienne@exemple.test")
+    assert office.unwanted("Nouvelle@exemple.test")
+
+
+@pytest.mark.asyncio
+async def test_keeps_the_last_wish_of_a_closed_account() -> None:
+    """Closing an account asks for no mail."""
+    office = FakeOffice()
+
+    await on_contact_updated([a_message(a_contact(PAYER))], office)
+    await on_contact_updated(
+        [a_message(a_contact(None, wants_email=True, updated_at=NOW.replace(hour=20)))], office
+    )
+
+    assert office.unwanted(PAYER)
