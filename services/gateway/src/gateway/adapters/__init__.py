@@ -1,0 +1,1 @@
+"""What the gateway asks of others, and the arts it needs: passwords, tokens."""

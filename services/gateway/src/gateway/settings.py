@@ -1,0 +1,26 @@
+"""What the gateway reads from its environment."""
+
+from shared.environment import CommonSettings
+
+
+class Settings(CommonSettings, frozen=True, kw_only=True):
+    """The gateway's settings, beside those of every service."""
+
+    public_url: str
+    """Address of the portal, as citizens type it."""
+    token_issuer: str
+    """Name that the tokens carry as their issuer."""
+    token_signing_key: str
+    """Private key of the tokens: EC P-256, PEM."""
+    token_previous_key: str = ""
+    """The key before that one, still published while its tokens live."""
+    payment_url: str
+    """Address of the payment service."""
+    publication_url: str
+    """Address of the publication service."""
+    figures_url: str
+    """Address of the live figures."""
+    card_provider_origins: str = ""
+    """Origins, space-separated, to which payers are handed over."""
+    cookie_secure: bool = True
+    """Off only where the portal is served without TLS: the demo."""
