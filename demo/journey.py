@@ -154,7 +154,7 @@ class Journey:
                     return found
 
         async def all_there() -> bool:
-            return all((await seen()).get(key) for key in self._expected_cents)
+            return self._expected_cents.keys() <= (await seen()).keys()
 
         await self._until(all_there, "collections")
         found = await seen()

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 import aiohttp
+import asyncpg
 
 from demo import configuration, ports
 from demo.broker import EmbeddedBroker
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SERVICES = ("gateway", "ingestion", "publication", "payment", "reconciliation", "notification")
 ISSUER = "quittance-gateway"
 PARTITIONS = 3
+KNOWN_SECONDS = 30.0
 
 Progress = Callable[[str], None]
 
@@ -206,7 +208,7 @@ class Town:
                   "--smtp-port", str(self.ports["smtp"])], {}, logs)
         for service in SERVICES:
             self._add(service, ["-m", service, "run"], self._environment_of(service), logs)
-        self._add(
+        if (ROOT/"services/reconciliation/src/reconciliation/figures.py").exists(): self._add(
             "figures", ["-m", "reconciliation.figures"], self._environment_of("figures"), logs
         )
         await asyncio.gather(*(process.start() for process in self.processes.values()))
@@ -245,6 +247,24 @@ class Town:
         output, _ = await loader.communicate()
         if loader.returncode != 0:
             raise RuntimeError(output.decode())
+        await asyncio.gather(
+            self._until_known("ingestion", "SELECT count(*) FROM authority"),
+            self._until_known("publication", "SELECT count(DISTINCT authority) FROM stamp_place"),
+            self._until_known(
+                "reconciliation", "SELECT count(DISTINCT authority) FROM reminder_policy"
+            ),
+        )
+
+    async def _until_known(self, service: str, count: str) -> None:
+        """Return once a service has heard of every authority: billers may come now."""
+        expected = len(configuration.town(self.secrets)["authorities"])
+        connection = await asyncpg.connect(self._databases[service])
+        try:
+            async with asyncio.timeout(KNOWN_SECONDS):
+                while await connection.fetchval(count) < expected:
+                    await asyncio.sleep(0.1)
+        finally:
+            await connection.close()
 
     def endpoints(self) -> dict[str, Any]:
         """Return where everything is, as `.demo/endpoints.json` tells it."""
