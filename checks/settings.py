@@ -17,7 +17,10 @@ def problems() -> str:
     found: list[str] = []
     for service in SERVICES:
         readme = ROOT / "services" / service / "README.md"
-        text = readme.read_text(encoding="utf-8") if readme.exists() else ""
+        if not readme.exists():
+            found.append(f"{readme.relative_to(ROOT)} is missing")
+            continue
+        text = readme.read_text(encoding="utf-8")
         for settings in _settings_of(service):
             found += [
                 f"{readme.relative_to(ROOT)}: {name} is not in the table of settings"

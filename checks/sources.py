@@ -14,7 +14,7 @@ MACHINE_PATH = re.compile(r"(^|[^a-zA-Z0-9_./])/(" + "wo" + "rk|fa" + r"rm|ro" +
 UNFINISHED = re.compile(
     "|".join(
         (
-            "NotImplemented" + "Error",
+            r"raise\s+NotImplemented",
             r"\bTO" + r"DO\b",
             r"\bFIX" + r"ME\b",
             r"mark\.sk" + "ip",

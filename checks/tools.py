@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from checks.files import PROJECTS, ROOT, all_files, python_folders
@@ -40,8 +39,9 @@ def imports() -> str:
 
 def dependencies() -> str:
     """Return what each project imports without declaring it, or declares without importing it."""
-    found = [
-        _run(
+    found: list[str] = []
+    for project in PROJECTS:
+        problems = _run(
             "deptry",
             "--no-ansi",
             "--package-module-name-map",
@@ -49,13 +49,9 @@ def dependencies() -> str:
             "src",
             folder=ROOT / project,
         )
-        for project in PROJECTS
-    ]
-    return "\n".join(
-        f"{project}\n{problems}"
-        for project, problems in zip(PROJECTS, found, strict=True)
-        if problems
-    )
+        lines = [line for line in problems.splitlines() if " DEP" in line]
+        found += [f"{project}/{line}" for line in lines or problems.splitlines()]
+    return "\n".join(found)
 
 
 def migrations() -> str:
@@ -95,21 +91,8 @@ def _run(tool: str, *arguments: str, folder: Path = ROOT) -> str:
         capture_output=True,
         check=False,
         text=True,
-        env=_environment(),
+        env={**os.environ, "NO_COLOR": "1"},
     )
     if ended.returncode == 0:
         return ""
     return (ended.stdout + ended.stderr).strip() or f"{tool} exited with {ended.returncode}"
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "NO_COLOR": "1"}
-
-
-def run(tool: Sequence[str]) -> str:
-    """Return what a command prints.
-
-    Raises:
-        subprocess.CalledProcessError: it failed.
-    """
-    return subprocess.run(tool, cwd=ROOT, capture_output=True, check=True, text=True).stdout

