@@ -18,7 +18,7 @@ FOLDER = Path(".demo")
 
 
 def _print(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - this is a program for people
+    print(line, flush=True)
 
 
 async def _run(folder: Path, *, journey: bool) -> None:
@@ -57,9 +57,9 @@ def main() -> None:
         asyncio.run(_run(folder, journey=arguments.command == "journey"))
     except Exception as error:
         logs = sorted((folder / "logs").glob("*.log")) if folder.exists() else []
-        print(f"failed: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        print(f"failed: {type(error).__name__}: {error}", file=sys.stderr)
         if logs:
-            print(f"logs: {folder / 'logs'}", file=sys.stderr)  # noqa: T201
+            print(f"logs: {folder / 'logs'}", file=sys.stderr)
         raise SystemExit(1) from error
     if arguments.command == "journey":
         shutil.rmtree(folder, ignore_errors=True)

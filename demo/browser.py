@@ -1,6 +1,7 @@
 """A browser without scripts: pages, links and forms as a person without JavaScript meets them."""
 
 from collections.abc import Mapping
+from typing import Any, Self
 from urllib.parse import urljoin
 
 import aiohttp
@@ -20,7 +21,7 @@ class Page:
         self.url = url
         self.status = status
         self.content = content
-        self.tree = lxml.html.fromstring(content) if content.strip() else lxml.html.Element("html")
+        self.tree: Any = lxml.html.fromstring(content.strip() or b"<html></html>")
 
     @property
     def text(self) -> str:
@@ -62,7 +63,7 @@ class Browser:
             cookie_jar=aiohttp.CookieJar(unsafe=True), timeout=aiohttp.ClientTimeout(total=30)
         )
 
-    async def __aenter__(self) -> "Browser":
+    async def __aenter__(self) -> Self:
         """Open the browser."""
         return self
 

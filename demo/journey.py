@@ -235,8 +235,12 @@ def _invoice(number: str, email: str) -> dict[str, Any]:
             "address": ["12 rue du Tilleul", "35140 Saint-Aubin"],
         },
         "lines": [
-            {"label": "Repas enfant", "quantity": "10", "unit_amount_cents": 385,
-             "amount_cents": 3850},
+            {
+                "label": "Repas enfant",
+                "quantity": "10",
+                "unit_amount_cents": 385,
+                "amount_cents": 3850,
+            },
             {"label": "Goûter", "quantity": "2", "unit_amount_cents": 125, "amount_cents": 250},
         ],
     }

@@ -9,6 +9,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -48,7 +49,7 @@ class EmbeddedPostgres:
         self._temporary: Path | None = None
         self._process: asyncio.subprocess.Process | None = None
 
-    async def __aenter__(self) -> "EmbeddedPostgres":
+    async def __aenter__(self) -> Self:
         """Start the server and return once it answers."""
         if self._is_ours:
             try:
@@ -144,7 +145,8 @@ class EmbeddedPostgres:
                 continue
             await connection.close()
             return
-        raise PostgresError(log.read_text(encoding="utf-8", errors="replace")[-3000:])
+        text = await asyncio.to_thread(log.read_text, encoding="utf-8", errors="replace")
+        raise PostgresError(text[-3000:])
 
     async def create_database(
         self, name: str, *, role: str, password: str, fresh: bool = False

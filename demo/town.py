@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import asyncpg
@@ -68,7 +68,7 @@ class Town:
         """Return the address of a service's own database."""
         return self._databases[service]
 
-    async def __aenter__(self) -> "Town":
+    async def __aenter__(self) -> Self:
         """Start everything, in order; return once every part says that it is ready."""
         try:
             await self._start()
@@ -201,16 +201,39 @@ class Town:
             for site, key in self.secrets.card_keys.items()
             for argument in ("--site", f"{site}:{key}")
         ]
-        self._add("card_provider", ["-m", "simulators", "card_provider",
-                  "--port", str(self.ports["card_provider"]), *sites], {}, logs)
-        self._add("mailbox", ["-m", "simulators", "mailbox",
-                  "--http-port", str(self.ports["mailbox"]),
-                  "--smtp-port", str(self.ports["smtp"])], {}, logs)
+        self._add(
+            "card_provider",
+            [
+                "-m",
+                "simulators",
+                "card_provider",
+                "--port",
+                str(self.ports["card_provider"]),
+                *sites,
+            ],
+            {},
+            logs,
+        )
+        self._add(
+            "mailbox",
+            [
+                "-m",
+                "simulators",
+                "mailbox",
+                "--http-port",
+                str(self.ports["mailbox"]),
+                "--smtp-port",
+                str(self.ports["smtp"]),
+            ],
+            {},
+            logs,
+        )
         for service in SERVICES:
             self._add(service, ["-m", service, "run"], self._environment_of(service), logs)
-        if (ROOT/"services/reconciliation/src/reconciliation/figures.py").exists(): self._add(
-            "figures", ["-m", "reconciliation.figures"], self._environment_of("figures"), logs
-        )
+        if (ROOT / "services/reconciliation/src/reconciliation/figures.py").exists():
+            self._add(
+                "figures", ["-m", "reconciliation.figures"], self._environment_of("figures"), logs
+            )
         await asyncio.gather(*(process.start() for process in self.processes.values()))
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(timeout=timeout) as session:
@@ -261,7 +284,8 @@ class Town:
         connection = await asyncpg.connect(self._databases[service])
         try:
             async with asyncio.timeout(KNOWN_SECONDS):
-                while await connection.fetchval(count) < expected:
+                # Another process writes the rows: there is nothing here to be woken by.
+                while await connection.fetchval(count) < expected:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
         finally:
             await connection.close()

@@ -24,7 +24,7 @@ _INVOICES = (
 
 
 async def fill(endpoints: dict[str, Any], progress: Progress) -> None:
-    """Deposit the sample invoices and some for the demo's citizen, and wait until all are public."""
+    """Deposit the samples and some invoices for the citizen; return once all are public."""
     async with aiohttp.ClientSession() as session:
         biller = Biller(endpoints, session)
         await biller.log_in()
@@ -41,8 +41,11 @@ async def fill(endpoints: dict[str, Any], progress: Progress) -> None:
 
 
 async def _ids(biller: Biller, receipt: dict[str, Any]) -> list[str]:
-    return [line["invoice_id"] for line in await biller.lines(receipt["deposit_id"])
-            if line["status"] == "created"]
+    return [
+        line["invoice_id"]
+        for line in await biller.lines(receipt["deposit_id"])
+        if line["status"] == "created"
+    ]
 
 
 def _for_citizen(email: str) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,8 @@ from demo import samples
 from demo.biller import Biller, BillerError
 from demo.town import SERVICES, Town
 from shared import kafka
+from shared.envelope import Record
+from shared.environment import CommonSettings
 from tests.broker.observing import an_invoice, count, mails, messages, query, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module")]
@@ -175,7 +178,7 @@ async def test_topics_read_again_from_the_start_change_nothing(
             await query(town, service, "DELETE FROM inbox")
         ends = await _rewind(town, service)
         await town.processes[service].start()
-        await until(lambda s=service, e=ends: _caught_up(town, s, e), f"{service} to read again")
+        await until(partial(_caught_up, town, service, ends), f"{service} to read again")
     await asyncio.sleep(2)
 
     after = await _snapshot(town)
@@ -190,7 +193,7 @@ async def test_a_record_that_does_not_decode_is_buried_with_its_reason(
     """F20: the poison goes to the dead-letter topic, its neighbours and the flow go on."""
     producer = kafka.Producer(_settings(town), client_id="poison")
     await producer.start()
-    poison = kafka.Record(
+    poison = Record(
         topic="invoice.generated", key=b"x", value=b"{not json", headers=(("ce_id", b"poison"),)
     )
     await producer.send_all([poison])
@@ -230,8 +233,8 @@ async def _dead_letters(town: Town, service: str) -> list[dict[str, Any]]:
         await consumer.stop()
 
 
-def _settings(town: Town) -> kafka.CommonSettings:
-    return kafka.CommonSettings(
+def _settings(town: Town) -> CommonSettings:
+    return CommonSettings(
         database_url="",
         kafka_bootstrap_servers=town.kafka_servers,
         kafka_idempotent_producer=False,

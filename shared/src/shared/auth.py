@@ -63,7 +63,7 @@ class Authenticator(Protocol):
 
 
 class JwksAuthenticator:
-    """Checks tokens against a JWKS address, kept for five minutes, read again for an unknown key."""
+    """Checks tokens against a JWKS address, kept five minutes, read again for an unknown key."""
 
     def __init__(self, jwks_url: str, issuer: str) -> None:
         """Trust the keys at `jwks_url` for tokens of `issuer`."""
@@ -159,6 +159,4 @@ def encode_token(principal: Principal, *, key: Any, key_id: str, issuer: str, se
     }
     if principal.authority:
         claims["authority"] = principal.authority
-    return jwt.encode(
-        claims, key, algorithm=ALGORITHM, headers={"kid": key_id, "typ": "at+jwt"}
-    )
+    return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id, "typ": "at+jwt"})

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in Kafka's binary mode: attributes are headers, the value is the JSON of the struct.
+"""CloudEvents 1.0 in Kafka's binary mode: attributes are headers, the value is the struct's JSON.
 
 Source of the mapping: CloudEvents Kafka protocol binding 1.0.2, section 3.2, and the extensions
 `partitionkey`, `traceparent` (distributed tracing) and our `causationid`.

@@ -1,4 +1,4 @@
-"""The HTTP side of every service: operations, tokens, limits, problem documents, probes, metrics."""
+"""The HTTP side of every service: operations, tokens, limits, problems, probes, metrics."""
 
 import asyncio
 import time
@@ -168,10 +168,11 @@ async def _observe(request: web.Request, handler: HttpHandler) -> web.StreamResp
     try:
         response = await handler(request)
         status = response.status
-        return response
     except web.HTTPException as error:
         status = error.status
         raise
+    else:
+        return response
     finally:
         metrics.HTTP_SECONDS.labels(request.method, _route(request), str(status)).observe(
             time.perf_counter() - started

@@ -20,8 +20,8 @@ from aiokafka.errors import (
 )
 
 from shared import envelope, metrics, trace
-from shared.environment import CommonSettings
 from shared.envelope import Message, Record
+from shared.environment import CommonSettings
 from shared.errors import PermanentError, TooManyBurialsError, TransientError
 from shared.events import EVENTS, Event
 from shared.postgres import RETRYABLE_ERRORS, Database, Transaction
@@ -250,6 +250,7 @@ class Consumer:
             await self._bury(record, error)
 
     async def _apply(self, messages: Sequence[Message[Event]]) -> None:
+        accepted: list[Message[Event]] = []
         async for attempt in stamina.retry_context(
             on=(TransientError, *RETRYABLE_ERRORS), attempts=RETRIES, timeout=RETRY_SECONDS
         ):

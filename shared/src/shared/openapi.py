@@ -115,9 +115,10 @@ def documentation_operations(service: str, operations: Sequence[Operation]) -> l
 
 
 _STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1f}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 h2{border-top:1px solid #ccc;padding-top:1rem}code,pre{font:14px/1.4 ui-monospace,monospace}
-pre{background:#f5f5f7;padding:.75rem;overflow:auto}.m{background:#0b5c66;color:#fff;padding:.1rem .5rem}
+pre{background:#f5f5f7;padding:.75rem;overflow:auto}
+.m{background:#0b5c66;color:#fff;padding:.1rem .5rem}
 """
 
 
@@ -143,7 +144,7 @@ def _page(document: dict[str, Any]) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        f'<p>Version {html.escape(document["info"]["version"])} · '
+        f"<p>Version {html.escape(document['info']['version'])} · "
         f'<a href="/openapi.json">openapi.json</a></p>{"".join(sections)}'
         f"<h2>Schemas</h2><details><summary>All</summary><pre>{html.escape(schemas)}</pre>"
         "</details></body></html>"

@@ -1,4 +1,4 @@
-"""One PostgreSQL database for each service: pool, transactions with inbox and outbox, migrations."""
+"""One PostgreSQL database for each service: transactions with inbox and outbox, migrations."""
 
 import asyncio
 import hashlib
@@ -147,10 +147,9 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction; it commits at the end, or rolls back if the block raises."""
-        async with self.pool.acquire() as connection:
-            async with connection.transaction():
-                transaction = Transaction(connection, self.clock)
-                yield transaction
+        async with self.pool.acquire() as connection, connection.transaction():
+            transaction = Transaction(connection, self.clock)
+            yield transaction
         # Only now can the relay of this process see the rows.
         if transaction.has_events:
             self.outbox_filled.set()
@@ -266,9 +265,7 @@ async def pending_migrations(url: str, migrations: Sequence[Migration]) -> list[
         await connection.close()
 
 
-async def _pending(
-    connection: LoneConnection, migrations: Sequence[Migration]
-) -> list[Migration]:
+async def _pending(connection: LoneConnection, migrations: Sequence[Migration]) -> list[Migration]:
     rows = await connection.fetch("SELECT origin, number, sha256 FROM schema_migration")
     applied = {(row["origin"], row["number"]): row["sha256"] for row in rows}
     pending = []

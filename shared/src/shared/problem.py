@@ -62,9 +62,7 @@ def problem_response(error: ProblemError, trace_id: str = "") -> web.Response:
     """Return the answer for `error`."""
     return web.Response(
         status=error.status,
-        body=msgspec.json.encode(
-            error.extensions | msgspec.to_builtins(error.document(trace_id))
-        ),
+        body=msgspec.json.encode(error.extensions | msgspec.to_builtins(error.document(trace_id))),
         content_type="application/problem+json",
         headers=error.headers,
     )

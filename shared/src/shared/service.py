@@ -25,7 +25,10 @@ DRAIN_SECONDS = 20.0
 
 
 def main(
-    name: str, package_folder: Path, settings_type: type[S], run: Callable[[S], Coroutine[Any, Any, None]]
+    name: str,
+    package_folder: Path,
+    settings_type: type[S],
+    run: Callable[[S], Coroutine[Any, Any, None]],
 ) -> None:
     """Parse the command line and do it; exits 1 with one line when a service cannot go on."""
     parser = argparse.ArgumentParser(prog=name)

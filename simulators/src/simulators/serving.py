@@ -17,7 +17,7 @@ def port_number(text: str) -> int:
         ValueError: not a number from 0 to 65535 (argparse turns it into a usage message).
     """
     port = int(text)
-    if not 0 <= port <= 65535:  # noqa: PLR2004 - the range of TCP ports
+    if not 0 <= port <= 65535:
         message = f"{text} is not a TCP port"
         raise ValueError(message)
     return port

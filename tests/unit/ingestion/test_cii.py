@@ -101,8 +101,10 @@ def test_refuses_a_document_that_claims_no_money(type_code: str) -> None:
     [
         ("", date(2026, 12, 1)),
         (
-            "<ram:SpecifiedTradePaymentTerms><ram:Description>Comptant</ram:Description>"
-            "</ram:SpecifiedTradePaymentTerms>",
+            (
+                "<ram:SpecifiedTradePaymentTerms><ram:Description>Comptant</ram:Description>"
+                "</ram:SpecifiedTradePaymentTerms>"
+            ),
             date(2026, 12, 1),
         ),
         (TERMS.format(date="20261115"), date(2026, 11, 15)),
@@ -296,8 +298,10 @@ def test_invents_no_debt_reference() -> None:
             a_cii(buyer=BUYER.replace("Éloïse  Dupont", " ")),
             (
                 "missing_buyer_name",
-                "/rsm:CrossIndustryInvoice/rsm:SupplyChainTradeTransaction"
-                "/ram:ApplicableHeaderTradeAgreement/ram:BuyerTradeParty/ram:Name",
+                (
+                    "/rsm:CrossIndustryInvoice/rsm:SupplyChainTradeTransaction"
+                    "/ram:ApplicableHeaderTradeAgreement/ram:BuyerTradeParty/ram:Name"
+                ),
             ),
         ),
         (
@@ -318,16 +322,20 @@ def test_invents_no_debt_reference() -> None:
             a_cii(profile=" "),
             (
                 "missing_profile",
-                "/rsm:CrossIndustryInvoice/rsm:ExchangedDocumentContext"
-                "/ram:GuidelineSpecifiedDocumentContextParameter/ram:ID",
+                (
+                    "/rsm:CrossIndustryInvoice/rsm:ExchangedDocumentContext"
+                    "/ram:GuidelineSpecifiedDocumentContextParameter/ram:ID"
+                ),
             ),
         ),
         (
             a_cii(settlement="<ram:Bonus/>"),
             (
                 "xsd_invalid",
-                "/rsm:CrossIndustryInvoice/rsm:SupplyChainTradeTransaction"
-                "/ram:ApplicableHeaderTradeSettlement/ram:Bonus",
+                (
+                    "/rsm:CrossIndustryInvoice/rsm:SupplyChainTradeTransaction"
+                    "/ram:ApplicableHeaderTradeSettlement/ram:Bonus"
+                ),
             ),
         ),
     ],

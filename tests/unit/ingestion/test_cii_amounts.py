@@ -98,14 +98,18 @@ def test_leaves_out_lines_that_do_not_lead_to_the_amount() -> None:
     [
         ("<ram:ChargeAmount>0.125</ram:ChargeAmount>", "800", ("800", None)),
         (
-            '<ram:ChargeAmount>12.50</ram:ChargeAmount><ram:BasisQuantity unitCode="C62">100'
-            "</ram:BasisQuantity>",
+            (
+                '<ram:ChargeAmount>12.50</ram:ChargeAmount><ram:BasisQuantity unitCode="C62">100'
+                "</ram:BasisQuantity>"
+            ),
             "800.50",
             ("800.5", None),
         ),
         (
-            '<ram:ChargeAmount>12.50</ram:ChargeAmount><ram:BasisQuantity unitCode="C62">1.00'
-            "</ram:BasisQuantity>",
+            (
+                '<ram:ChargeAmount>12.50</ram:ChargeAmount><ram:BasisQuantity unitCode="C62">1.00'
+                "</ram:BasisQuantity>"
+            ),
             "8",
             ("8", 1250),
         ),

@@ -23,13 +23,13 @@ REGIES = {
 }
 
 
-def a_payer(**changes: Any) -> Payer:  # noqa: ANN401 - any field of the struct
+def a_payer(**changes: Any) -> Payer:
     """Return a payer, sound unless changed."""
     fields: dict[str, Any] = {"reference": "F-17", "name": "Éloïse N’Guyen"} | changes
     return Payer(**fields)
 
 
-def an_invoice(**changes: Any) -> InvoiceDraft:  # noqa: ANN401 - any field of the struct
+def an_invoice(**changes: Any) -> InvoiceDraft:
     """Return an invoice, sound unless changed."""
     fields: dict[str, Any] = {
         "regie": "CANTINE",
@@ -45,7 +45,7 @@ def an_invoice(**changes: Any) -> InvoiceDraft:  # noqa: ANN401 - any field of t
     return InvoiceDraft(**fields)
 
 
-def a_treasury_invoice(**changes: Any) -> InvoiceDraft:  # noqa: ANN401 - any field of the struct
+def a_treasury_invoice(**changes: Any) -> InvoiceDraft:
     """Return an invoice payable to the treasury, sound unless changed."""
     fields: dict[str, Any] = {
         "regie": "BUDGET",

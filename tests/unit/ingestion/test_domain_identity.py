@@ -21,13 +21,13 @@ from ingestion.domain import (
 )
 
 
-def a_payer(**changes: Any) -> Payer:  # noqa: ANN401 - any field of the struct
+def a_payer(**changes: Any) -> Payer:
     """Return a payer, sound unless changed."""
     fields: dict[str, Any] = {"reference": "F-17", "name": "Éloïse N’Guyen"} | changes
     return Payer(**fields)
 
 
-def an_invoice(**changes: Any) -> InvoiceDraft:  # noqa: ANN401 - any field of the struct
+def an_invoice(**changes: Any) -> InvoiceDraft:
     """Return an invoice, sound unless changed."""
     fields: dict[str, Any] = {
         "regie": "CANTINE",

@@ -3,20 +3,6 @@
 from itertools import permutations
 
 import pytest
-from notification_builders import (
-    INVOICE_ID,
-    NOW,
-    OTHER_INVOICE_ID,
-    PAYMENT_ID,
-    FakeOffice,
-    a_captured_payment,
-    a_contact,
-    a_message,
-    a_published_invoice,
-    a_reminder,
-    a_reversed_payment,
-    an_allocation,
-)
 
 from notification.handlers.on_contact_updated import on_contact_updated
 from notification.handlers.on_invoice_published import on_invoice_published
@@ -29,6 +15,20 @@ from shared.events import (
     PaymentCaptured,
     PaymentReversed,
     ReminderDue,
+)
+from tests.unit.notification.notification_builders import (
+    INVOICE_ID,
+    NOW,
+    OTHER_INVOICE_ID,
+    PAYMENT_ID,
+    FakeOffice,
+    a_captured_payment,
+    a_contact,
+    a_message,
+    a_published_invoice,
+    a_reminder,
+    a_reversed_payment,
+    an_allocation,
 )
 
 PAYER = "camille.martin@exemple.test"
@@ -46,6 +46,8 @@ async def deliver(office: FakeOffice, *events: Event) -> None:
                 await on_payment_reversed([a_message(event)], office)
             case ReminderDue():
                 await on_reminder_due([a_message(event)], office)
+            case _:
+                pytest.fail(f"no handler for {event.TYPE}")
 
 
 @pytest.mark.asyncio

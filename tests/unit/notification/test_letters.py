@@ -3,21 +3,6 @@
 from datetime import timedelta
 
 import msgspec
-from notification_builders import (
-    INVOICE_ID,
-    NOW,
-    OTHER_INVOICE_ID,
-    PAYMENT_ID,
-    TRACE,
-    a_captured_payment,
-    a_due_letter,
-    a_publication,
-    a_published_invoice,
-    a_reminder,
-    a_reversed_payment,
-    an_allocation,
-    circumstances_of,
-)
 
 from notification.domain import (
     RETRY_DELAYS,
@@ -33,6 +18,21 @@ from notification.domain import (
     receipt_of,
     reminder_of,
     reversal_of,
+)
+from tests.unit.notification.notification_builders import (
+    INVOICE_ID,
+    NOW,
+    OTHER_INVOICE_ID,
+    PAYMENT_ID,
+    TRACE,
+    a_captured_payment,
+    a_due_letter,
+    a_publication,
+    a_published_invoice,
+    a_reminder,
+    a_reversed_payment,
+    an_allocation,
+    circumstances_of,
 )
 
 

@@ -6,16 +6,6 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from notification_builders import (
-    INVOICE_ID,
-    NOW,
-    TRACE,
-    a_due_letter,
-    a_publication,
-    a_published_invoice,
-    a_reminder,
-    circumstances_of,
-)
 
 from notification.domain import RETRY_DELAYS, Circumstances, Letter, State, reminder_of
 from notification.ports import (
@@ -29,6 +19,16 @@ from notification.ports import (
 )
 from notification.worker import BATCH_TIME, KNOWN_FOR, PAUSE_AFTER_SILENCE, Mailer, Recorder
 from shared.clock import FixedClock
+from tests.unit.notification.notification_builders import (
+    INVOICE_ID,
+    NOW,
+    TRACE,
+    a_due_letter,
+    a_publication,
+    a_published_invoice,
+    a_reminder,
+    circumstances_of,
+)
 
 
 class FakeDeliveries:

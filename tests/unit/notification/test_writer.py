@@ -9,7 +9,12 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from notification_builders import (
+
+from notification.adapters.writer import MailWriter
+from notification.domain import Circumstances, Fact, receipt_of, reminder_of, reversal_of
+from notification.ports import Due, UnwritableError
+from shared.events import InvoicePublished
+from tests.unit.notification.notification_builders import (
     INVOICE_ID,
     OTHER_INVOICE_ID,
     TOKEN,
@@ -23,11 +28,6 @@ from notification_builders import (
     an_allocation,
     circumstances_of,
 )
-
-from notification.adapters.writer import MailWriter
-from notification.domain import Circumstances, Fact, receipt_of, reminder_of, reversal_of
-from notification.ports import Due, UnwritableError
-from shared.events import InvoicePublished
 
 LINK = f"https://factures.exemple.test/q/{TOKEN}"
 NO_BREAK = re.compile("[\u00a0\u202f]")

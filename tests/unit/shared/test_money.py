@@ -15,7 +15,9 @@ def test_every_amount_survives_the_trip_through_text(cents: int) -> None:
     assert cents == parse_euros(f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}")
 
 
-@pytest.mark.parametrize("text", ["", "1,50", "1.005", "NaN", "Infinity", "1e400x", "douze", "0x10"])
+@pytest.mark.parametrize(
+    "text", ["", "1,50", "1.005", "NaN", "Infinity", "1e400x", "douze", "0x10"]
+)
 def test_refuses_what_is_not_an_amount_in_cents(text: str) -> None:
     """No rounding, no guessing."""
     with pytest.raises(AmountError):

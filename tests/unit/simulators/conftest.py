@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+
 from simulators.card_provider.signature import sign
 from simulators.card_provider.sites import Site
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import eopayment  # type: ignore[import-untyped]
+import eopayment
 import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
+
 from simulators.card_provider.app import NOTIFIER, create_app
 from simulators.card_provider.notices import NoticeTimes
 from simulators.card_provider.signature import is_signed

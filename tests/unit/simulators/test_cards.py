@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from simulators.card_provider.cards import TEST_CARDS, Card, passes_luhn, read_card
 
 TYPED = {

@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+
 from simulators.__main__ import main
 
 

@@ -1,6 +1,7 @@
 """Fault switches: set, used up and reset."""
 
 import pytest
+
 from simulators.faults import FaultBoard, FaultError, SwitchKind
 
 

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
 
-import eopayment  # type: ignore[import-untyped]
+import eopayment
 import pytest
+
 from simulators.card_provider.form import FormError, check_form, read_fields
 from simulators.card_provider.signature import SignatureAlgorithm, sign
 from simulators.card_provider.sites import Site

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+
 from simulators.mailbox.app import SMTP_PORT, create_app
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.enable_socket]

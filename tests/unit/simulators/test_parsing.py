@@ -6,6 +6,7 @@ from email.message import EmailMessage
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from simulators.mailbox.letterbox import Letterbox
 from simulators.mailbox.parsing import Attachment, Message, decode_words, read_message
 

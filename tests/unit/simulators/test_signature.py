@@ -1,8 +1,9 @@
 """The signature of Lyra's form payment V2."""
 
-import eopayment  # type: ignore[import-untyped]
+import eopayment
 from hypothesis import given
 from hypothesis import strategies as st
+
 from simulators.card_provider.signature import SignatureAlgorithm, is_signed, sign
 
 KEY = "1122334455667788"

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from simulators.card_provider.signature import SignatureAlgorithm
 from simulators.card_provider.sites import (
     SiteError,

@@ -1,4 +1,4 @@
-"""`python -m gateway.load FILE.json`: sets authorities, billers, agents and citizens from a file."""
+"""`python -m gateway.load FILE.json` sets authorities, billers, agents and citizens."""
 
 import argparse
 import asyncio
@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import msgspec
 
 from gateway.adapters.passwords import Passwords
-from gateway.settings import Settings
 from gateway.people_store import PostgresPeople
+from gateway.settings import Settings
 from gateway.store import digest
 from shared import environment, logs
 from shared.clock import SystemClock

@@ -239,7 +239,12 @@ class PostgresPortal:
         return Agent(**dict(row)) if row else None
 
     async def open_session(
-        self, secret: str, now: datetime, *, account_id: UUID | None = None, login: str | None = None
+        self,
+        secret: str,
+        now: datetime,
+        *,
+        account_id: UUID | None = None,
+        login: str | None = None,
     ) -> None:
         """Open a session under a secret of which only a digest is kept."""
         await self._connection.execute(ADD_SESSION, digest(secret), account_id, login, now)

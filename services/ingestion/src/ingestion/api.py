@@ -238,7 +238,9 @@ class Doors:
                 deposit.deposit_id, status, int(after), LINES_PER_PAGE
             )
         more = len(lines) == LINES_PER_PAGE
-        return json_response(LinePage(lines=tuple(lines), next=lines[-1].position if more else None))
+        return json_response(
+            LinePage(lines=tuple(lines), next=lines[-1].position if more else None)
+        )
 
     async def get_invoice(self, request: web.Request) -> web.Response:
         """Return the state of one invoice, with that of its publication."""
@@ -254,7 +256,9 @@ class Doors:
         invoice = await self._invoice(request)
         if not withdrawal.reason.isprintable():
             raise ProblemError(
-                422, "forbidden-character", "Le motif contient un caractère interdit.",
+                422,
+                "forbidden-character",
+                "Le motif contient un caractère interdit.",
                 pointer="/reason",
             )
         await self._withdraw(invoice.invoice_id, withdrawal.reason)

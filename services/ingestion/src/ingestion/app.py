@@ -104,9 +104,7 @@ async def run(settings: Settings) -> None:
             maximum_body_bytes=settings.deposit_maximum_bytes,
         )
         try:
-            await serve(
-                application, settings, [consumer.run, Relay(database, producer).run]
-            )
+            await serve(application, settings, [consumer.run, Relay(database, producer).run])
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             await producer.stop()

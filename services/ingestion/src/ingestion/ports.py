@@ -21,11 +21,13 @@ class RegieRow(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     route: Route
 
+
 class AuthorityRow(msgspec.Struct, frozen=True, kw_only=True):
     """An authority and its régies, by code."""
 
     name: str
     regies: Mapping[str, RegieRow]
+
 
 class LineRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a deposit and what became of it."""
@@ -40,6 +42,7 @@ class LineRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pointer: str | None = None
     message: str | None = None
 
+
 class DepositRow(msgspec.Struct, frozen=True, kw_only=True):
     """A deposit and the totals of its lines."""
 
@@ -52,6 +55,7 @@ class DepositRow(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: int
     superseded: int
     rejected: int
+
 
 class InvoiceRow(msgspec.Struct, frozen=True, kw_only=True):
     """An invoice as ingestion holds it."""
@@ -68,6 +72,7 @@ class InvoiceRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     changed_at: datetime
 
+
 class KeptInvoice(msgspec.Struct, frozen=True, kw_only=True):
     """A version that a deposit brings."""
 
@@ -76,6 +81,7 @@ class KeptInvoice(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     kind: str
     amount_cents: int
+
 
 class OpenedDeposit(msgspec.Struct, frozen=True, kw_only=True):
     """A deposit as it is received."""

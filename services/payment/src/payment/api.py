@@ -54,8 +54,6 @@ class PaymentState(msgspec.Struct, frozen=True, kw_only=True):
     provider_reference: str | None = None
 
 
-
-
 Start = Callable[[PaymentDemand], Awaitable[tuple[Attempt, PaymentForm]]]
 Find = Callable[[UUID], Awaitable[Attempt | None]]
 Take = Callable[[bytes, Provider], Awaitable[None]]

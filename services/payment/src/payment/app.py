@@ -98,9 +98,7 @@ async def run(settings: Settings) -> None:
         alive=consumer.alive,
     )
     try:
-        await serve(
-            application, settings, [consumer.run, Relay(database, producer).run, expire]
-        )
+        await serve(application, settings, [consumer.run, Relay(database, producer).run, expire])
     finally:
         await producer.stop()
         await database.close()
@@ -112,9 +110,7 @@ def _providers(settings: Settings) -> ConfiguredProviders:
     def lyra(account: Account) -> Provider:
         return LyraAccount(account, f"{base}/payments/notify/lyra/{account.account}")
 
-    return ConfiguredProviders(
-        read_accounts(Path(settings.provider_accounts_file)), {"lyra": lyra}
-    )
+    return ConfiguredProviders(read_accounts(Path(settings.provider_accounts_file)), {"lyra": lyra})
 
 
 def _consumer(settings: Settings, database: Database, producer: Producer) -> Consumer:

@@ -14,7 +14,7 @@ from shared.events import PaymentCaptured
 from shared.events.payment_captured import Allocation
 
 ORDER_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""Without letters and digits that people mistake for each other: it is read out on the telephone."""
+"""Without characters that people mistake for each other: it is read out on the telephone."""
 ORDER_LENGTH = 16
 
 

@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 
 from payment.domain import Attempt, Notice, PayableInvoice
-from shared.events import Event, InvoicePublished, InvoiceWithdrawn
 from shared.errors import PermanentError
+from shared.events import Event, InvoicePublished, InvoiceWithdrawn
 
 
 class NoticeRefusedError(PermanentError):
@@ -149,4 +149,3 @@ class Unit(Protocol):
 
 
 OpenUnit = Callable[[], AbstractAsyncContextManager[Unit]]
-

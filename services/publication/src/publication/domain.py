@@ -38,7 +38,7 @@ def new_token() -> str:
 
 
 def must_publish(standing: Standing | None, version: int) -> bool:
-    """Tell whether `version` is news: a first one, a higher one, or a second try after a refusal."""
+    """Tell whether `version` is news: first, higher, or a second try after a refusal."""
     if standing is None or version > standing.version:
         return True
     return version == standing.version and standing.state is FolderState.REFUSED

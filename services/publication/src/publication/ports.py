@@ -23,6 +23,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     attempts: int
 
+
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
     """A folder as the doors show it."""
 
@@ -71,8 +72,10 @@ Reading = Callable[[], AbstractAsyncContextManager[Folders]]
 
 
 class Paper(msgspec.Struct, frozen=True, kw_only=True):
-    """The documents made for a claim, or why there are none; `print_file` is None when the
-    document itself is printed."""
+    """The documents made for a claim, or why there are none.
+
+    `print_file` is None when the document itself is printed.
+    """
 
     document: bytes = b""
     print_file: bytes | None = None
@@ -136,8 +139,6 @@ class PublishingUnit(Protocol):
         """The folders within this transaction."""
         ...
 
-    async def publish(
-        self, events: Sequence[tuple[Event, Message[InvoiceGenerated]]]
-    ) -> None:
+    async def publish(self, events: Sequence[tuple[Event, Message[InvoiceGenerated]]]) -> None:
         """Add events, each with the message that caused it, to the outbox."""
         ...

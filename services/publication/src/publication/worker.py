@@ -27,7 +27,7 @@ OpenUnit = Callable[[], AbstractAsyncContextManager[PublishingUnit]]
 class Publisher:
     """Publishes claimed invoices, a batch at a time."""
 
-    def __init__(  # noqa: PLR0913 - what the wiring gives
+    def __init__(
         self,
         *,
         instance: str,
@@ -75,7 +75,7 @@ class Publisher:
         try:
             return _Original(await self._shelf.get_checked(document), None)
         except (MissingObjectError, CorruptObjectError) as error:
-            logger.error("original not usable", invoice=str(claim.request.invoice_id))
+            logger.exception("original not usable", invoice=str(claim.request.invoice_id))
             return _Original(b"", _lost(error))
 
     async def _shelve(self, claim: Claim, paper: Paper | None) -> "_Shelved":

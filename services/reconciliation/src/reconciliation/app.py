@@ -98,9 +98,7 @@ async def run(settings: Settings) -> None:
         alive=consumer.alive,
     )
     try:
-        await serve(
-            application, settings, [consumer.run, Relay(database, producer).run, reminding]
-        )
+        await serve(application, settings, [consumer.run, Relay(database, producer).run, reminding])
     finally:
         await producer.stop()
         await database.close()

@@ -63,7 +63,7 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def owed_cents(self) -> int:
-        """What the invoice asks for, in cents; nothing once withdrawn, nothing for a credit note."""
+        """What the invoice asks for, in cents; nothing if withdrawn or a credit note."""
         if not self.is_known or self.is_withdrawn or self.kind == "credit_note":
             return 0
         return self.amount_cents
@@ -110,9 +110,7 @@ class InvoiceFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 def withdraw(state: AccountState, *, version: int) -> AccountState:
     """Return the account after its invoice was taken back up to `version`."""
-    return msgspec.structs.replace(
-        state, withdrawn_version=max(state.withdrawn_version, version)
-    )
+    return msgspec.structs.replace(state, withdrawn_version=max(state.withdrawn_version, version))
 
 
 def receive(state: AccountState, cents: int) -> AccountState:

@@ -1,11 +1,10 @@
-"""An authority's public settings and régies were set or changed; the whole state, not a difference."""
+"""An authority's public settings and régies were set or changed; the whole state each time."""
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from shared.events.event import Event, NonEmpty
+from shared.events.event import Event, Instant, NonEmpty
 
 
 class StampPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +38,7 @@ class AuthorityConfigured(Event, frozen=True, kw_only=True):
     name: Annotated[str, NonEmpty]
     regies: tuple[Regie, ...]
     revision: Annotated[int, msgspec.Meta(ge=1)]
-    configured_at: datetime
+    configured_at: Instant
 
     @property
     def key(self) -> str:

@@ -1,12 +1,11 @@
 """A citizen proved or changed the address at which they want to be told."""
 
-from datetime import datetime
 from typing import Annotated, ClassVar
 from uuid import UUID
 
 import msgspec
 
-from shared.events.event import Event, NonEmpty
+from shared.events.event import Event, Instant, NonEmpty
 
 
 class ContactUpdated(Event, frozen=True, kw_only=True):
@@ -21,7 +20,7 @@ class ContactUpdated(Event, frozen=True, kw_only=True):
     email: Annotated[str, NonEmpty] | None
     wants_email: bool = True
     language: Annotated[str, msgspec.Meta(pattern="^(fr|en)$")] = "fr"
-    updated_at: datetime
+    updated_at: Instant
 
     @property
     def key(self) -> str:

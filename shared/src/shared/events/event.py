@@ -1,11 +1,16 @@
 """What every event declares about itself."""
 
-from typing import ClassVar
+from datetime import datetime
+from typing import Annotated, ClassVar
 
 import msgspec
 
 NonEmpty = msgspec.Meta(min_length=1, max_length=200)
 Cents = msgspec.Meta(ge=-99_999_999_99, le=99_999_999_99)
+
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment with its offset: one without would mean another moment elsewhere."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

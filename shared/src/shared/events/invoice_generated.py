@@ -1,12 +1,12 @@
-"""The billing application issued an invoice, or a higher version of one, and its deposit was accepted."""
+"""The billing application issued an invoice, or a higher version, and its deposit was accepted."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
 
-from shared.events.event import Cents, Event, NonEmpty
+from shared.events.event import Cents, Event, Instant, NonEmpty
 
 Route = Literal["regie", "treasury"]
 Kind = Literal["invoice", "credit_note"]
@@ -67,7 +67,7 @@ class InvoiceGenerated(Event, frozen=True, kw_only=True):
     document: StoredFile | None = None
     fiscal_year: int | None = None
     debt_reference: str | None = None
-    generated_at: datetime
+    generated_at: Instant
 
     @property
     def key(self) -> str:

@@ -1,12 +1,12 @@
 """The invoice can be read, and if it is owed paid, at its public address."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
 
-from shared.events.event import Event, NonEmpty
+from shared.events.event import Event, Instant, NonEmpty
 from shared.events.invoice_generated import Kind, Payer, Route, StoredFile
 
 
@@ -46,8 +46,8 @@ class InvoicePublished(Event, frozen=True, kw_only=True):
     debt_reference: str | None = None
     token: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{22,64}$")]
     document: StoredFile
-    generated_at: datetime
-    published_at: datetime
+    generated_at: Instant
+    published_at: Instant
     readable_until: date
 
     @property

@@ -1,12 +1,11 @@
 """The document of an invoice cannot be published: the biller must send another one."""
 
-from datetime import datetime
 from typing import Annotated, ClassVar
 from uuid import UUID
 
 import msgspec
 
-from shared.events.event import Event, NonEmpty
+from shared.events.event import Event, Instant, NonEmpty
 
 
 class InvoiceRefused(Event, frozen=True, kw_only=True):
@@ -25,7 +24,7 @@ class InvoiceRefused(Event, frozen=True, kw_only=True):
     number: Annotated[str, NonEmpty]
     code: Annotated[str, msgspec.Meta(pattern="^[a-z0-9_]{1,60}$")]
     detail: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-    refused_at: datetime
+    refused_at: Instant
 
     @property
     def key(self) -> str:

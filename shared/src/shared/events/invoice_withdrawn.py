@@ -1,12 +1,11 @@
 """The billing application took an invoice back: it is no longer owed nor shown."""
 
-from datetime import datetime
 from typing import Annotated, ClassVar
 from uuid import UUID
 
 import msgspec
 
-from shared.events.event import Event, NonEmpty
+from shared.events.event import Event, Instant, NonEmpty
 
 
 class InvoiceWithdrawn(Event, frozen=True, kw_only=True):
@@ -28,7 +27,7 @@ class InvoiceWithdrawn(Event, frozen=True, kw_only=True):
     regie: Annotated[str, NonEmpty]
     number: Annotated[str, NonEmpty]
     reason: Annotated[str, NonEmpty]
-    withdrawn_at: datetime
+    withdrawn_at: Instant
 
     @property
     def key(self) -> str:

@@ -1,12 +1,11 @@
 """Money was taken for one or several invoices."""
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
 
-from shared.events.event import Event, NonEmpty
+from shared.events.event import Event, Instant, NonEmpty
 
 Means = Literal["card", "payfip", "cash", "cheque", "transfer", "direct_debit", "cesu"]
 
@@ -41,7 +40,7 @@ class PaymentCaptured(Event, frozen=True, kw_only=True):
     currency: Literal["EUR"]
     allocations: Annotated[tuple[Allocation, ...], msgspec.Meta(min_length=1)]
     receipt_email: str | None = None
-    captured_at: datetime
+    captured_at: Instant
 
     @property
     def key(self) -> str:

@@ -1,17 +1,16 @@
 """Money that was taken went back: refund, chargeback or cancelled capture."""
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
 
-from shared.events.event import Event, NonEmpty
+from shared.events.event import Event, Instant, NonEmpty
 from shared.events.payment_captured import Allocation, Means
 
 
 class PaymentReversed(Event, frozen=True, kw_only=True):
-    """All or part of a captured payment returned; `allocations` say to which invoices it reopens."""
+    """All or part of a captured payment returned; `allocations` say which invoices it reopens."""
 
     TOPIC: ClassVar[str] = "payment.reversed"
     TYPE: ClassVar[str] = "payment.reversed.v1"
@@ -28,7 +27,7 @@ class PaymentReversed(Event, frozen=True, kw_only=True):
     amount_cents: Annotated[int, msgspec.Meta(gt=0, le=99_999_999_99)]
     currency: Literal["EUR"]
     allocations: Annotated[tuple[Allocation, ...], msgspec.Meta(min_length=1)]
-    reversed_at: datetime
+    reversed_at: Instant
 
     @property
     def key(self) -> str:

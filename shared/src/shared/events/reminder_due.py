@@ -1,12 +1,12 @@
 """The dunning rule of the régie says that the payer must be reminded now."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
 
-from shared.events.event import Event, NonEmpty
+from shared.events.event import Event, Instant, NonEmpty
 
 
 class ReminderDue(Event, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class ReminderDue(Event, frozen=True, kw_only=True):
     due_on: date
     outstanding_cents: Annotated[int, msgspec.Meta(gt=0)]
     currency: Literal["EUR"]
-    decided_at: datetime
+    decided_at: Instant
 
     @property
     def key(self) -> str:

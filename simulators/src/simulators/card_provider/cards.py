@@ -87,7 +87,7 @@ def passes_luhn(number: str) -> bool:
     for rank, character in enumerate(reversed(number)):
         digit = int(character)
         if rank % 2:
-            digit = digit * 2 - 9 if digit * 2 > 9 else digit * 2  # noqa: PLR2004
+            digit = digit * 2 - 9 if digit * 2 > 9 else digit * 2
         total += digit
     return total % 10 == 0
 
@@ -118,9 +118,9 @@ def _is_digits(text: str) -> bool:
 def _read_expiry(month: str, year: str) -> date | None:
     """Return the first day of the month of expiry; a year of two digits is in this century."""
     month, year = month.strip(), year.strip()
-    if not _is_digits(month) or not _is_digits(year) or len(month) > 2 or len(year) not in {2, 4}:  # noqa: PLR2004
+    if not _is_digits(month) or not _is_digits(year) or len(month) > 2 or len(year) not in {2, 4}:
         return None
-    full_year = int(year) if len(year) == 4 else 2000 + int(year)  # noqa: PLR2004
+    full_year = int(year) if len(year) == 4 else 2000 + int(year)
     if int(month) not in MONTHS or full_year < 1:
         return None
     return date(full_year, int(month), 1)

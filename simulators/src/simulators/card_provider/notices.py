@@ -127,7 +127,7 @@ class Notifier:
                 is_signature_valid=is_signature_valid,
             )
         )
-        return answer_code is not None and 200 <= answer_code < 300  # noqa: PLR2004
+        return answer_code is not None and 200 <= answer_code < 300
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

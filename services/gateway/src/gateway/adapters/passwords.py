@@ -31,9 +31,7 @@ class Passwords:
     async def matches(self, password_hash: str | None, password: str) -> bool:
         """Tell whether a password is the right one; as slow when there is no one to compare to."""
         running = asyncio.get_running_loop()
-        return await running.run_in_executor(
-            self._threads, self._matches, password_hash, password
-        )
+        return await running.run_in_executor(self._threads, self._matches, password_hash, password)
 
     def _matches(self, password_hash: str | None, password: str) -> bool:
         try:

@@ -182,7 +182,8 @@ class Services:
             logger.warning("service did not answer", address=address, error=repr(error))
             raise ServiceUnavailableError(str(error)) from error
         if status >= 500:
-            raise ServiceUnavailableError(f"{status} from {address}")
+            message = f"{status} from {address}"
+            raise ServiceUnavailableError(message)
         if status >= 400:
             try:
                 problem = msgspec.json.decode(received, type=dict[str, Any])

@@ -156,5 +156,3 @@ def _problem(email: str, password: str) -> str:
     if len(password) > LONGEST_PASSWORD:
         return f"Le mot de passe compte au plus {LONGEST_PASSWORD} caractères."
     return ""
-
-

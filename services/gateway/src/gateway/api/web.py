@@ -110,7 +110,10 @@ def set_up(application: web.Application, site: Site) -> None:
 
 
 def render(
-    request: web.Request, template: str, status: int = 200, **context: Any  # noqa: ANN401
+    request: web.Request,
+    template: str,
+    status: int = 200,
+    **context: Any,  # noqa: ANN401
 ) -> web.Response:
     """Return a page; every template also gets the visitor, the form secret and today's date."""
     shared: dict[str, Any] = {
@@ -155,7 +158,8 @@ def require_citizen(request: web.Request) -> Visitor:
     """
     visitor = visitor_of(request)
     if visitor is None or visitor.account_id is None:
-        raise web.HTTPSeeOther(f"/connexion?suite={request.path}")
+        location = f"/connexion?suite={request.path}"
+        raise web.HTTPSeeOther(location)
     return visitor
 
 

@@ -7,6 +7,8 @@ from shared.envelope import Message
 from shared.events import InvoicePublished
 
 
-async def on_invoice_published(messages: Sequence[Message[InvoicePublished]], portal: ReadModel) -> None:
+async def on_invoice_published(
+    messages: Sequence[Message[InvoicePublished]], portal: ReadModel
+) -> None:
     """Show it; a higher version in place of a lower one."""
     await portal.keep_invoices([message.data for message in messages])

@@ -163,9 +163,7 @@ async def _store_files(
     }
 
 
-async def _remove_unused(
-    stored: Mapping[str, StoredFile], kept: set[str], files: Files
-) -> None:
+async def _remove_unused(stored: Mapping[str, StoredFile], kept: set[str], files: Files) -> None:
     for file in stored.values():
         if file.key not in kept:
             await files.delete(file.key)

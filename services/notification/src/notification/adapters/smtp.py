@@ -48,7 +48,7 @@ class _Line:
 class SmtpPostbox:
     """Sends mails over at most `connections` connections; see `ports.Postbox`."""
 
-    def __init__(  # noqa: PLR0913 - what a mail server asks for
+    def __init__(
         self,
         host: str,
         port: int,

@@ -23,7 +23,7 @@ async def abandon_payment(payment_id: UUID, open_unit: OpenUnit, clock: Clock) -
 
 
 async def expire_attempts(open_unit: OpenUnit, clock: Clock) -> int:
-    """Close attempts past their time; the provider may still take the money, which is then booked."""
+    """Close attempts past their time; money that the provider takes later is still booked."""
     now = clock.now()
     async with open_unit() as unit:
         attempts = await unit.payments.expired(now, EXPIRED_AT_ONCE)

@@ -22,9 +22,7 @@ async def take_notice(body: bytes, provider: Provider, open_unit: OpenUnit, cloc
     notice = provider.read_notice(body)
     now = clock.now()
     async with open_unit() as unit:
-        attempt = await unit.payments.lock_order(
-            provider.name, provider.account, notice.order_id
-        )
+        attempt = await unit.payments.lock_order(provider.name, provider.account, notice.order_id)
         outcome = "unknown-order" if attempt is None else "nothing-new"
         after = None
         if attempt is not None and notice.currency != CURRENCY:

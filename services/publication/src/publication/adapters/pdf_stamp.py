@@ -47,7 +47,7 @@ class StampedPdf(msgspec.Struct, frozen=True, kw_only=True):
     place: Place | None
 
 
-def stamp(  # noqa: PLR0913 - the facts of one stamp
+def stamp(
     pdf: bytes,
     code: QrCode,
     *,
@@ -56,8 +56,10 @@ def stamp(  # noqa: PLR0913 - the facts of one stamp
     wanted: Place | None = None,
     earlier: Place | None = None,
 ) -> StampedPdf:
-    """Return `pdf` with the code: at `wanted` if free there, else at `earlier` if free there, else
-    where there is room, else on a page added at the end. Nothing printed is ever covered.
+    """Return `pdf` with the code where nothing printed is covered.
+
+    That is at `wanted` if it is free, else at `earlier` if it is, else where there is room, else
+    on a page added at the end.
 
     Raises:
         UnsafePdfError: the file cannot be read.
@@ -252,9 +254,7 @@ def _with_page(pdf: bytes, code: QrCode, authority: str, *, is_payable: bool) ->
             return StampedPdf(content=_save(document), page=len(document.pages), place=None)
 
 
-def _sheet(
-    code: QrCode, authority: str, width: float, height: float, *, is_payable: bool
-) -> bytes:
+def _sheet(code: QrCode, authority: str, width: float, height: float, *, is_payable: bool) -> bytes:
     qr.verify(code)
     action = "consulter et payer" if is_payable else "consulter"
     return typeset(

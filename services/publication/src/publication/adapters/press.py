@@ -95,9 +95,7 @@ class Press:
             invoice=invoice,
             url=f"{self._settings.public_url}/q/{claim.token}",
             pdf=original,
-            wanted=Place(
-                page=place.page, x_mm=place.x_mm, y_mm=place.y_mm, size_mm=place.size_mm
-            )
+            wanted=Place(page=place.page, x_mm=place.x_mm, y_mm=place.y_mm, size_mm=place.size_mm)
             if place
             else None,
             known=known,
@@ -114,8 +112,7 @@ class Press:
         except BrokenProcessPool:
             # One of them ended the process: alone, each shows whether it is the one.
             return [
-                await self._make_alone(claim, job)
-                for claim, job in zip(claims, jobs, strict=True)
+                await self._make_alone(claim, job) for claim, job in zip(claims, jobs, strict=True)
             ]
         return [self._paper(result) for result in results]
 
@@ -123,7 +120,7 @@ class Press:
         try:
             [result] = await self._run([job])
         except BrokenProcessPool:
-            logger.error("a document ended its process", invoice=str(claim.request.invoice_id))
+            logger.exception("a document ended its process", invoice=str(claim.request.invoice_id))
             if claim.attempts < TRIES:
                 return None
             error = UnsafePdfError("resource_limit")

@@ -78,8 +78,6 @@ def verify(code: QrCode) -> None:
         lines += [margin + drawn + margin] * PIXELS
     lines += [blank] * (QUIET_MODULES * PIXELS)
     bitmap = memoryview(b"".join(lines)).cast("B", shape=[width, width])
-    found = zxingcpp.read_barcodes(
-        bitmap, formats=FORMATS, is_pure=True, try_rotate=False
-    )
+    found = zxingcpp.read_barcodes(bitmap, formats=FORMATS, is_pure=True, try_rotate=False)
     if [barcode.text for barcode in found] != [code.url]:
         raise UnsafePdfError("unreadable_code", "bitmap")

@@ -18,9 +18,7 @@ async def remind(open_unit: OpenUnit, clock: Clock, default_days: int) -> int:
     async with open_unit() as unit:
         due = [
             state
-            for state, after_days in await unit.books.overdue(
-                today, default_days, REMINDED_AT_ONCE
-            )
+            for state, after_days in await unit.books.overdue(today, default_days, REMINDED_AT_ONCE)
             if reminder_is_due(state, after_days=after_days, today=today)
         ]
         for state in due:
