@@ -50,19 +50,7 @@ async def run(settings: Settings) -> None:
         settings.database_url, size=settings.database_pool_size, service=SERVICE
     )
     producer = Producer(settings, client_id=f"quittance-{SERVICE}")
-    consumer = Consumer(
-        SERVICE,
-        settings,
-        database,
-        producer,
-        {
-            InvoicePublished: _shown(on_invoice_published),
-            InvoiceWithdrawn: _shown(on_invoice_withdrawn),
-            PaymentCaptured: _shown(on_payment_captured),
-            PaymentReversed: _shown(on_payment_reversed),
-            ReminderDue: _shown(on_reminder_due),
-        },
-    )
+    consumer = _consumer(settings, database, producer)
 
     @asynccontextmanager
     async def open_portal() -> AsyncIterator[PostgresPortal]:
@@ -115,3 +103,19 @@ def _shown(
         await handle(messages, PostgresPortal(transaction.connection))
 
     return handler
+
+
+def _consumer(settings: Settings, database: Database, producer: Producer) -> Consumer:
+    return Consumer(
+        SERVICE,
+        settings,
+        database,
+        producer,
+        {
+            InvoicePublished: _shown(on_invoice_published),
+            InvoiceWithdrawn: _shown(on_invoice_withdrawn),
+            PaymentCaptured: _shown(on_payment_captured),
+            PaymentReversed: _shown(on_payment_reversed),
+            ReminderDue: _shown(on_reminder_due),
+        },
+    )

@@ -69,23 +69,7 @@ async def run(settings: Settings) -> None:
     async def withdraw(invoice_id: UUID, reason: str) -> None:
         await withdraw_invoice(invoice_id, reason, open_unit, clock)
 
-    async def authorities(
-        messages: Sequence[Message[AuthorityConfigured]], transaction: Transaction
-    ) -> None:
-        await on_authority_configured(messages, PostgresDeposits(transaction.connection))
-
-    async def refusals(
-        messages: Sequence[Message[InvoiceRefused]], transaction: Transaction
-    ) -> None:
-        await on_invoice_refused(messages, PostgresDeposits(transaction.connection))
-
-    consumer = Consumer(
-        SERVICE,
-        settings,
-        database,
-        producer,
-        {AuthorityConfigured: authorities, InvoiceRefused: refusals},
-    )
+    consumer = _consumer(settings, database, producer)
     # Parsing foreign files is CPU work: in other processes it never holds up the event loop.
     pool = ProcessPoolExecutor(settings.reader_processes, mp_context=get_context("spawn"))
     async with aiohttp.ClientSession() as session:
@@ -131,4 +115,24 @@ def _readers(settings: Settings, pool: ProcessPoolExecutor) -> Readers:
         facturx=read_facturx,
         parts=read_parts,
         check_file=parts.check_file,
+    )
+
+
+def _consumer(settings: Settings, database: Database, producer: Producer) -> Consumer:
+    async def authorities(
+        messages: Sequence[Message[AuthorityConfigured]], transaction: Transaction
+    ) -> None:
+        await on_authority_configured(messages, PostgresDeposits(transaction.connection))
+
+    async def refusals(
+        messages: Sequence[Message[InvoiceRefused]], transaction: Transaction
+    ) -> None:
+        await on_invoice_refused(messages, PostgresDeposits(transaction.connection))
+
+    return Consumer(
+        SERVICE,
+        settings,
+        database,
+        producer,
+        {AuthorityConfigured: authorities, InvoiceRefused: refusals},
     )

@@ -10,9 +10,10 @@ from publication.api import operations
 from publication.handlers.on_authority_configured import on_authority_configured
 from publication.handlers.on_invoice_generated import on_invoice_generated
 from publication.handlers.on_invoice_withdrawn import on_invoice_withdrawn
+from publication.ports import Claim
 from publication.settings import Settings
 from publication.store import PostgresFolders
-from publication.worker import Publisher
+from publication.worker import OpenUnit, Publisher
 from shared.auth import JwksAuthenticator
 from shared.clock import SystemClock, paris_date
 from shared.envelope import Message
@@ -78,26 +79,12 @@ async def run(settings: Settings) -> None:
         return count
 
     press = Press(_press_settings(settings), places)
-    publisher = Publisher(
-        instance=settings.instance_name,
-        open_unit=open_unit,
-        shelf=storage,
-        paper=press,
-        clock=clock,
-        readable_days=settings.readable_days,
-    )
+    publisher = _publisher(settings, open_unit, storage, press, clock)
     async with open_unit() as unit:
         # Whatever carries this name was held by an earlier life of this replica, which is over.
         await unit.folders.release_own(settings.instance_name)
     consumer = _consumer(settings, database, producer)
-    worker = Worker(
-        "paper",
-        claim=publisher.claim,
-        perform=publisher.perform,
-        batch=BATCH,
-        concurrency=BATCHES_AT_ONCE,
-        wake=database.work_added,
-    )
+    worker = _worker(publisher, database)
     application = create_application(
         SERVICE,
         operations(reading, storage, settings.public_url),
@@ -119,6 +106,30 @@ async def run(settings: Settings) -> None:
         press.close()
         await producer.stop()
         await database.close()
+
+
+def _publisher(
+    settings: Settings, open_unit: OpenUnit, storage: Storage, press: Press, clock: SystemClock
+) -> Publisher:
+    return Publisher(
+        instance=settings.instance_name,
+        open_unit=open_unit,
+        shelf=storage,
+        paper=press,
+        clock=clock,
+        readable_days=settings.readable_days,
+    )
+
+
+def _worker(publisher: Publisher, database: Database) -> Worker[Claim]:
+    return Worker(
+        "paper",
+        claim=publisher.claim,
+        perform=publisher.perform,
+        batch=BATCH,
+        concurrency=BATCHES_AT_ONCE,
+        wake=database.work_added,
+    )
 
 
 async def _remove_discarded(database: Database, storage: Storage) -> None:
