@@ -8,7 +8,8 @@ CREATE TABLE invoice (
     kind text NOT NULL CHECK (kind IN ('invoice', 'credit_note')),
     route text NOT NULL CHECK (route IN ('regie', 'treasury')),
     amount_cents bigint NOT NULL CHECK (amount_cents >= 0),
-    withdrawn_version integer NOT NULL DEFAULT 0
+    withdrawn_version integer NOT NULL DEFAULT 0,
+    published_at timestamptz
 );
 
 CREATE TABLE attempt (

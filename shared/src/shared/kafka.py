@@ -330,6 +330,41 @@ async def ping(settings: CommonSettings) -> None:
         await admin.close()
 
 
+async def forget_topics(settings: CommonSettings, topics: Sequence[str]) -> None:
+    """Delete topics that a rebuildable view keeps for itself; one that is not there is fine."""
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    await admin.start()
+    try:
+        existing = [topic for topic in topics if topic in await admin.list_topics()]
+        if existing:
+            await admin.delete_topics(existing)
+    finally:
+        await admin.close()
+
+
+async def rewind(settings: CommonSettings, group: str, topics: Sequence[str]) -> None:
+    """Set the offsets of a group without members back to the first record of each partition.
+
+    Raises:
+        BrokerUnavailableError: the group has members, or the broker refuses.
+    """
+    consumer = AIOKafkaConsumer(
+        *topics, **connection_options(settings), group_id=group, enable_auto_commit=False
+    )
+    try:
+        await consumer.start()
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in consumer.partitions_for_topic(topic) or ()
+        ]
+        await consumer.commit(await consumer.beginning_offsets(partitions))
+    except KafkaError as error:
+        raise BrokerUnavailableError(str(error)) from error
+    finally:
+        await consumer.stop()
+
+
 SERVICES = ("ingestion", "publication", "payment", "reconciliation", "notification", "gateway")
 
 

@@ -61,6 +61,7 @@ class PayableInvoice(msgspec.Struct, frozen=True, kw_only=True):
     amount_cents: int
     withdrawn_version: int
     captured_cents: int
+    published_at: datetime | None = None
 
     @property
     def outstanding_cents(self) -> int:
@@ -147,6 +148,7 @@ def allocate(invoices: list[PayableInvoice]) -> tuple[Allocation, ...]:
             regie=invoice.regie,
             number=invoice.number,
             amount_cents=invoice.outstanding_cents,
+            published_at=invoice.published_at,
         )
         for invoice in invoices
     )

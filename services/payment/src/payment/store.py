@@ -15,13 +15,14 @@ from shared.postgres import Connection
 
 # A lower version may come after a higher one: it must not replace it.
 KEEP_INVOICES = """
-INSERT INTO invoice (invoice_id, authority, regie, number, version, kind, route, amount_cents)
+INSERT INTO invoice (invoice_id, authority, regie, number, version, kind, route, amount_cents,
+                     published_at)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::text[],
-                     $7::text[], $8::bigint[])
+                     $7::text[], $8::bigint[], $9::timestamptz[])
 ON CONFLICT (invoice_id) DO UPDATE SET
     authority = EXCLUDED.authority, regie = EXCLUDED.regie, number = EXCLUDED.number,
     version = EXCLUDED.version, kind = EXCLUDED.kind, route = EXCLUDED.route,
-    amount_cents = EXCLUDED.amount_cents
+    amount_cents = EXCLUDED.amount_cents, published_at = EXCLUDED.published_at
 WHERE invoice.version < EXCLUDED.version
 """
 
@@ -39,6 +40,7 @@ SET withdrawn_version = greatest(invoice.withdrawn_version, EXCLUDED.withdrawn_v
 # Locked in one order everywhere, so that two payers never wait for each other in a circle.
 LOCK_INVOICES = """
 SELECT invoice_id, authority, regie, number, version, kind, route, amount_cents, withdrawn_version,
+    published_at,
     (SELECT coalesce(sum(allocation.amount_cents), 0)::bigint FROM allocation
      JOIN attempt USING (payment_id)
      WHERE allocation.invoice_id = invoice.invoice_id AND attempt.state = 'captured')
@@ -73,7 +75,8 @@ WHERE state = 'open' AND expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE
 """
 )
 ALLOCATIONS = """
-SELECT payment_id, invoice_id, invoice.authority, regie, number, allocation.amount_cents
+SELECT payment_id, invoice_id, invoice.authority, regie, number, allocation.amount_cents,
+       published_at
 FROM allocation JOIN invoice USING (invoice_id)
 WHERE payment_id = ANY($1::uuid[]) ORDER BY payment_id, invoice_id
 """
@@ -141,6 +144,7 @@ class PostgresPayments:
             [row.kind for row in rows],
             [row.route for row in rows],
             [row.amount_cents for row in rows],
+            [row.published_at for row in rows],
         )
 
     async def withdraw(self, withdrawn: Sequence[InvoiceWithdrawn]) -> None:
@@ -266,6 +270,7 @@ class PostgresPayments:
                     regie=row["regie"],
                     number=row["number"],
                     amount_cents=row["amount_cents"],
+                    published_at=row["published_at"],
                 )
             )
         return [

@@ -11,13 +11,17 @@ Means = Literal["card", "payfip", "cash", "cheque", "transfer", "direct_debit", 
 
 
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a payment that goes to one invoice, in cents."""
+    """The part of a payment that goes to one invoice, in cents.
+
+    `published_at` says since when the invoice could be paid: who measures that delay needs no join.
+    """
 
     invoice_id: UUID
     authority: Annotated[str, NonEmpty]
     regie: Annotated[str, NonEmpty]
     number: Annotated[str, NonEmpty]
     amount_cents: Annotated[int, msgspec.Meta(gt=0)]
+    published_at: Instant | None = None
 
 
 class PaymentCaptured(Event, frozen=True, kw_only=True):
