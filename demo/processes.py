@@ -107,6 +107,19 @@ class ManagedProcess:
         text = self._log.read_text(encoding="utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
+    async def run_once(self, arguments: Sequence[str]) -> int:
+        """Run another command with the same variables to its end and return its exit code."""
+        with self._log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *arguments,
+                env=self._environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+        return await process.wait()
+
     def kill(self) -> None:
         """End its present life without warning (SIGKILL), as a fault would; it is restarted."""
         os.kill(self.pid, signal.SIGKILL)

@@ -178,6 +178,9 @@ class Town:
                 "HTTP_PORT": str(self.ports["figures"]),
                 "FIGURES_HTTP_PORT": str(self.ports["figures"]),
                 "FIGURES_DATA_DIR": str((self.folder / "figures").resolve()),
+                "FIGURES_PARTITIONS": str(PARTITIONS),
+                # The embedded broker holds a new group back for half of this time.
+                "FIGURES_REBALANCE_SECONDS": "6",
             },
             "notification": {
                 "SMTP_HOST": "127.0.0.1",
@@ -230,10 +233,9 @@ class Town:
         )
         for service in SERVICES:
             self._add(service, ["-m", service, "run"], self._environment_of(service), logs)
-        if (ROOT / "services/reconciliation/src/reconciliation/figures.py").exists():
-            self._add(
-                "figures", ["-m", "reconciliation.figures"], self._environment_of("figures"), logs
-            )
+        self._add(
+            "figures", ["-m", "reconciliation.figures"], self._environment_of("figures"), logs
+        )
         await asyncio.gather(*(process.start() for process in self.processes.values()))
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(timeout=timeout) as session:

@@ -9,6 +9,9 @@ import structlog
 
 from shared import trace
 
+_TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+"""Without local variables: they hold tokens, names and addresses, which no log may keep."""
+
 
 def _add_trace(
     _logger: object, _method: str, event: MutableMapping[str, Any]
@@ -28,7 +31,7 @@ def configure(service: str, *, level: str = "INFO", form: str = "json") -> None:
         _add_trace,
     ]
     last: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer()]
         if form == "json"
         else [structlog.dev.ConsoleRenderer(colors=False)]
     )

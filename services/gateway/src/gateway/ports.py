@@ -1,7 +1,7 @@
-"""What the gateway keeps, and in which shapes."""
+"""What the gateway keeps and needs, and in which shapes."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -39,8 +39,8 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
     due_on: date
     amount_cents: int
     payer_name: str
+    payer_email: str | None
     readable_until: date
-    reminded_at: datetime | None = None
     paid_cents: int
     last_paid_at: datetime | None = None
 
@@ -62,16 +62,16 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
         return self.outstanding_cents > 0 and self.route == "regie"
 
     def status(self, today: date) -> str:
-        """Return the one word that says how it stands: the first that is true."""
+        """Return the one word that says how it stands."""
         if self.is_withdrawn:
-            return "withdrawn"
+            return "retirée"
         if self.kind == "credit_note":
-            return "credit_note"
+            return "avoir"
         if self.outstanding_cents == 0:
-            return "paid"
-        if self.due_on < today:
-            return "overdue"
-        return "partly_paid" if self.paid_cents > 0 else "to_pay"
+            return "payée"
+        if self.paid_cents > 0:
+            return "payée en partie"
+        return "en retard" if self.due_on < today else "à payer"
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +88,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
     login: str
     password_hash: str
+    authority: str
+    authority_name: str
 
 
 class Biller(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,28 +113,8 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     authority_name: str = ""
 
 
-class Citizen(msgspec.Struct, frozen=True, kw_only=True):
-    """A citizen who is logged in."""
-
-    account_id: UUID
-    email: str
-    is_verified: bool
-
-
-class Bucket(msgspec.Struct, frozen=True, kw_only=True):
-    """What attempts are counted under: `free` of them in a quarter of an hour, then ever slower."""
-
-    name: str
-    free: int
-    longest_seconds: int
-
-
 class ReadModel(Protocol):
-    """What the handlers keep of the events, within one transaction.
-
-    Events come in any order across topics and may come twice: the same set of facts always leaves
-    the same rows.
-    """
+    """What the handlers keep of the events, within one transaction."""
 
     async def keep_invoices(self, published: Sequence[InvoicePublished]) -> None:
         """Keep the highest version of each invoice."""
@@ -147,88 +129,5 @@ class ReadModel(Protocol):
         ...
 
     async def keep_reminders(self, reminders: Sequence[ReminderDue]) -> None:
-        """Note the latest reminder of invoices, also of those that are not known yet."""
+        """Note that invoices were reminded."""
         ...
-
-
-class Invoices(Protocol):
-    """Invoices as pages ask for them; whose they are is part of every question."""
-
-    async def by_token(self, token: str) -> InvoiceView | None:
-        """Return the invoice that a public token opens, or None."""
-        ...
-
-    async def own_invoices(self, account_id: UUID) -> list[InvoiceView]:
-        """Return the newest invoices of an account, newest first, up to a limit."""
-        ...
-
-    async def own_invoice(self, account_id: UUID, invoice_id: UUID) -> InvoiceView | None:
-        """Return one invoice of an account, or None when it is not theirs."""
-        ...
-
-    async def movements(self, invoice_id: UUID) -> list[Movement]:
-        """Return the money that came and went for an invoice, oldest first."""
-        ...
-
-    async def attach(self, account_id: UUID, invoice_id: UUID, now: datetime) -> None:
-        """Show an invoice in an account from now on; twice is the same as once."""
-        ...
-
-
-class Visitors(Protocol):
-    """Accounts, sessions and attempts to get in."""
-
-    async def find_account(self, email: str) -> Account | None:
-        """Return the account of an address, or None."""
-        ...
-
-    async def add_account(self, account: Account, now: datetime) -> bool:
-        """Open an account; False when the address has one, which stays as it is."""
-        ...
-
-    async def find_agent(self, login: str) -> Agent | None:
-        """Return an agent, or None."""
-        ...
-
-    async def open_session(
-        self,
-        secret: str,
-        now: datetime,
-        *,
-        account_id: UUID | None = None,
-        login: str | None = None,
-    ) -> None:
-        """Open a session, of a citizen or of an agent, under a secret that is kept as a digest."""
-        ...
-
-    async def visitor(self, secret: str, now: datetime) -> Visitor | None:
-        """Return who is behind a session that has not ended, and keep it awake."""
-        ...
-
-    async def end_session(self, secret: str) -> None:
-        """End a session on the server."""
-        ...
-
-    async def find_biller(self, client_id: str) -> Biller | None:
-        """Return a billing application, or None."""
-        ...
-
-    async def regie_labels(self, authority: str) -> dict[str, str]:
-        """Return the names of an authority's régies by code."""
-        ...
-
-    async def knock(self, buckets: Sequence[Bucket], now: datetime) -> timedelta | None:
-        """Count one attempt before it is made; return how long to wait instead, or None to go on.
-
-        Attempts that come at the same time are counted one after the other, so that many at once
-        get no more tries than many in a row.
-        """
-        ...
-
-    async def forgive(self, cleared: str, lessened: Sequence[str] = ()) -> None:
-        """After a success: forget the attempts of one bucket and take one back from others."""
-        ...
-
-
-class Portal(Invoices, Visitors, Protocol):
-    """All that pages keep and ask, within one transaction."""

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from reconciliation.api import Doors
+from reconciliation.api.books import Doors
 from reconciliation.handlers.on_authority_configured import on_authority_configured
 from reconciliation.handlers.on_invoice_published import on_invoice_published
 from reconciliation.handlers.on_invoice_withdrawn import on_invoice_withdrawn

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from reconciliation.domain import AccountState, Posting
+from reconciliation.domain.ledger import AccountState, Posting
 from shared.envelope import Message
 from shared.events import AuthorityConfigured, Event
 

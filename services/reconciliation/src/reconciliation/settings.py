@@ -25,5 +25,7 @@ class FiguresSettings(Settings, frozen=True, kw_only=True):
     """Folder of the tables; losing it costs a rebuild."""
     figures_partitions: int = 3
     """Partitions of the source topics, which the tables' changelogs must match."""
+    figures_rebalance_seconds: int = 60
+    """Time that a worker gets to come back when the group is shared anew."""
     figures_replication: int = 1
     """Replicas of the tables' changelogs."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from reconciliation.domain import AccountState
+from reconciliation.domain.ledger import AccountState
 from reconciliation.ports import Balance, Collection, DayTotal, Entry, FeedItem, NamedInvoice
 from shared.events import AuthorityConfigured
 from shared.postgres import Connection

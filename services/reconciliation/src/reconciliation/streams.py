@@ -1,8 +1,8 @@
 """The live figures' stream: a view that a replay of the topics makes again, never a record.
 
 Faust acknowledges an event even when its agent raises, so no money and no mail passes here. The
-topics are declared by us; the only one that Faust makes is the changelog of its table. A row is kept
-under its fact's name in the partition of the event, where the same fact always comes again, so
+topics are declared by us; Faust makes the changelog of its table and its own. A row is kept under
+its fact's name in the partition of the event, where the same fact always comes again, so
 several workers share the partitions and each counts what it holds.
 """
 
@@ -17,7 +17,7 @@ import msgspec
 import structlog
 from faust.types import TP
 
-from reconciliation.figures_rules import Figures, Row, row_of
+from reconciliation.domain.figures import Figures, Row, row_of
 from shared import envelope, metrics
 from shared.environment import CommonSettings
 from shared.errors import ContractError, TransientError
@@ -32,9 +32,6 @@ SOURCES = (InvoicePublished, PaymentCaptured, PaymentReversed)
 STALLED_SECONDS = 120.0
 CACHE_BYTES = 8 * 1024 * 1024
 """RocksDB's defaults ask for gigabytes; the rows are small and read once."""
-
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Row)
 
 
 class StalledStreamError(TransientError):
@@ -53,10 +50,17 @@ class FiguresStream:
     """The Faust application and the sums over its table."""
 
     def __init__(
-        self, settings: CommonSettings, *, folder: Path, partitions: int, replication: int
+        self,
+        settings: CommonSettings,
+        *,
+        folder: Path,
+        partitions: int,
+        replication: int,
+        rebalance_seconds: int = 60,
     ) -> None:
         """Keep the table in `folder`, with as many partitions as the source topics have."""
-        self._app = faust.App(
+        # Untyped: Faust's interfaces leave out what tells progress and recovery.
+        self._app: Any = faust.App(
             APPLICATION,
             broker=[f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(",")],
             broker_credentials=_credentials(settings),
@@ -65,6 +69,9 @@ class FiguresStream:
             topic_partitions=partitions,
             topic_replication_factor=replication,
             consumer_auto_offset_reset="earliest",
+            broker_rebalance_timeout=rebalance_seconds,
+            broker_session_timeout=min(30, rebalance_seconds),
+            broker_heartbeat_interval=min(3, rebalance_seconds / 3),
             web_enabled=False,
             # aiokafka's idempotent producer is not asked for: rows are idempotent themselves.
             producer_acks=-1,
@@ -73,9 +80,6 @@ class FiguresStream:
         )
         self._table: Any = self._app.Table(
             TABLE,
-            schema=faust.Schema(
-                key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
-            ),
             partitions=partitions,
             options={
                 "write_buffer_size": CACHE_BYTES,
@@ -113,10 +117,9 @@ class FiguresStream:
         if found is None:
             return
         name, row = found
-        key = name.encode()
-        if self._table.get(key) is not None:
+        if self._table.get(name) is not None:
             return
-        self._table[key] = _encoder.encode(row)
+        self._table[name] = msgspec.to_builtins(row)
         if self._figures is not None:
             self._figures.add(row)
         for delay in row.delays:
@@ -137,7 +140,7 @@ class FiguresStream:
         if self._figures is None:
             figures = Figures()
             for value in self._table.values():
-                figures.add(_decoder.decode(value))
+                figures.add(msgspec.convert(value, Row))
             self._figures = figures
         return self._figures
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from reconciliation.domain import AccountState, settle
+from reconciliation.domain.ledger import AccountState, settle
 from reconciliation.ports import Books, Entry, NamedInvoice
 from shared.clock import paris_date
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from reconciliation.domain import InvoiceFacts, publish
+from reconciliation.domain.ledger import InvoiceFacts, publish
 from reconciliation.handlers.bookkeeping import Fact, book
 from reconciliation.ports import Books, NamedInvoice
 from shared.envelope import Message

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from reconciliation.domain import receive
+from reconciliation.domain.ledger import receive
 from reconciliation.handlers.bookkeeping import Fact, book
 from reconciliation.ports import Books, Collection, NamedInvoice
 from shared.envelope import Message

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from reconciliation.domain import reminder_is_due
+from reconciliation.domain.ledger import reminder_is_due
 from reconciliation.ports import OpenUnit
 from shared.clock import Clock, paris_date
 from shared.events import ReminderDue

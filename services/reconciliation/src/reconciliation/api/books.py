@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from reconciliation.domain import AccountState
+from reconciliation.domain.ledger import AccountState
 from reconciliation.ports import Balance, DayTotal, FeedItem, OpenUnit
 from shared.http import Operation, ProblemError, json_response, principal
 
