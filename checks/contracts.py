@@ -17,7 +17,8 @@ import yaml
 
 from shared import envelope
 from shared.events import EVENTS, Event
-from shared.kafka import SERVICES, dead_letter_topic
+from shared.kafka import dead_letter_topic
+from shared.topics import SERVICES
 
 Document: TypeAlias = dict[str, Any]
 

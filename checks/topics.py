@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from shared.events import EVENTS
-from shared.kafka import SERVICES, dead_letter_topic
+from shared.kafka import dead_letter_topic
+from shared.topics import SERVICES
 
 TARGET = Path(__file__).resolve().parents[1] / "deploy" / "k8s" / "base" / "topics.yaml"
 PARTITIONS = 12

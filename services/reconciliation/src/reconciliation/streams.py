@@ -7,6 +7,7 @@ several workers share the partitions and each counts what it holds.
 """
 
 import asyncio
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import faust
 import msgspec
 import structlog
+from faust.exceptions import ConsistencyError
 from faust.types import TP
 
 from reconciliation.domain.figures import Figures, Row, row_of
@@ -88,6 +90,7 @@ class FiguresStream:
                 "max_open_files": 64,
             },
         )
+        self._folder = folder
         self._figures: Figures | None = None
         self._moved_at = time.monotonic()
         self._positions: Mapping[TP, int] = {}
@@ -180,16 +183,23 @@ class FiguresStream:
         """
         self._app.finalize()
         await self._app.start()
+        reason: BaseException | None = None
         try:
             while not stopping.is_set():
                 if self._app.crashed:
-                    raise self._app.crash_reason or StalledStreamError()
+                    reason = self._app.crash_reason or StalledStreamError()
+                    raise reason
                 try:
                     await asyncio.wait_for(stopping.wait(), 1)
                 except TimeoutError:
                     self._measure()
         finally:
             await self._app.stop()
+            if isinstance(reason, ConsistencyError):
+                # A kill came between the table's write and its changelog's: the event was not
+                # committed either, so the next start reads the changelog and then the event.
+                logger.warning("local table dropped, to be read back from its changelog")
+                await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def _measure(self) -> None:
         if self._figures is not None:

@@ -10,7 +10,7 @@ from shared.events.event import Event, Instant, NonEmpty
 Means = Literal["card", "payfip", "cash", "cheque", "transfer", "direct_debit", "cesu"]
 
 
-class Allocation(msgspec.Struct, frozen=True, kw_only=True):
+class Allocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The part of a payment that goes to one invoice, in cents.
 
     `published_at` says since when the invoice could be paid: who measures that delay needs no join.
