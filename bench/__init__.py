@@ -1,0 +1,1 @@
+"""Figures, each beside the limit found in the same run: `make bench`."""

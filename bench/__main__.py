@@ -1,0 +1,100 @@
+"""`python -m bench [--invoices N] [--lone N]`: prints the table and keeps it as JSON."""
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import msgspec
+
+from bench.alone import paper_costs, row_cost
+from bench.whole import Sink, logged_in, lone_delays, throughput
+from demo.samples import SAMPLES
+from demo.town import Town
+from tests.broker.kafka import JARS, ApacheKafka
+
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+SAMPLE = SAMPLES / "EN16931_Einfach.pdf"
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _progress(line: str) -> None:
+    if sys.stdout.isatty():
+        print(f"\r  {line:<40}", end="", flush=True)
+
+
+async def _measure(invoices: int, lone: int) -> dict[str, object]:
+    pdf = SAMPLE.read_bytes()
+    folder = Path(tempfile.mkdtemp(prefix="quittance-bench-"))
+    cores = os.cpu_count() or 1
+    *parts, together = paper_costs(pdf)
+    rows = await row_cost(folder / "rows")
+    limit = cores * 1000 / sum(cost.milliseconds for cost in (*parts, rows))
+    _say(f"one invoice of {len(pdf) // 1024} kB, alone, on one of {cores} cores:")
+    for cost in (*parts, rows, together):
+        _say(f"  {cost.name:<34} {cost.milliseconds:7.2f} ms {cost.per_second:9.0f}/s")
+    _say(f"  limit: cores / sum of the costs   {limit:18.0f}/s")
+    sink = Sink()
+    sink.start()
+    async with AsyncExitStack() as stack:
+        servers = None
+        if JARS.is_dir():
+            kafka = await stack.enter_async_context(ApacheKafka())
+            servers = kafka.bootstrap_servers
+        _say(f"the whole flow, on {'Apache Kafka' if servers else 'the embedded broker'}:")
+        town = await stack.enter_async_context(
+            Town(
+                folder / "town",
+                progress=lambda _line: None,
+                kafka_servers=servers,
+                overrides={"notification": {"SMTP_PORT": str(sink.port)}},
+            )
+        )
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        biller = await logged_in(town, session)
+        await throughput(town, biller, pdf, 100, _progress)
+        await biller.log_in()
+        delays = await lone_delays(biller, sink, lone)
+        await biller.log_in()
+        rate = await throughput(town, biller, pdf, invoices, _progress, first=100)
+    sink.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+    p50, p99 = delays[len(delays) // 2], delays[min(len(delays) - 1, int(len(delays) * 0.99))]
+    _say(f"  deposit to published              {rate:18.0f}/s  {rate / limit:.2f} of the limit")
+    _say(f"  lone invoice, POST to SMTP: p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
+    return {
+        "measured_at": datetime.now(UTC),
+        "cores": cores,
+        "broker": "apache" if servers else "embedded",
+        "costs": [*parts, rows, together],
+        "limit_per_second": limit,
+        "published_per_second": rate,
+        "share_of_limit": rate / limit,
+        "lone_p50_seconds": p50,
+        "lone_p99_seconds": p99,
+    }
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("--invoices", type=int, default=1000)
+    parser.add_argument("--lone", type=int, default=100)
+    arguments = parser.parse_args()
+    result = asyncio.run(_measure(arguments.invoices, arguments.lone))
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
+    _say(f"kept in {RESULTS.relative_to(Path.cwd())}")
+
+
+if __name__ == "__main__":
+    main()
