@@ -64,6 +64,7 @@ class Biller:
             "deposit",
             msgspec.json.encode({"invoices": invoices}),
             content_type="application/json",
+            filename="deposit.json",
         )
         for name, content in files.items():
             form.add_field(name, content, filename=f"{name}.pdf", content_type="application/pdf")

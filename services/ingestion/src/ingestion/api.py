@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from ingestion.domain import InvoiceDraft, Rejection, UnreadableDepositError
+from ingestion.domain import InvoiceDraft, Rejection, Route, UnreadableDepositError
 from ingestion.ports import (
     DepositRow,
     InvoiceRow,
@@ -98,7 +98,7 @@ class Readers(msgspec.Struct, frozen=True, kw_only=True):
     """How bodies are read: given by the wiring, so that this module only routes."""
 
     json: Callable[[bytes], Sequence[InvoiceDraft | Rejection]]
-    facturx: Callable[[bytes, str | None], Awaitable[InvoiceDraft | Rejection]]
+    facturx: Callable[[bytes, str | None, Route], Awaitable[InvoiceDraft | Rejection]]
     parts: Callable[[web.Request], Awaitable[Body]]
     check_file: Callable[[bytes], Rejection | None]
 
@@ -152,12 +152,12 @@ class Doors:
             elif media == "application/pdf":
                 body = await request.read()
                 digest = hashlib.sha256(body).hexdigest()
-                lines, files = await self._from_pdf(body, regie)
+                lines, files = await self._from_pdf(body, regie, caller.authority)
                 form = "facturx"
             elif media == "multipart/form-data":
                 parts = await self._readers.parts(request)
                 digest, files, refused = parts.sha256, parts.files, parts.refused
-                lines, form = await self._from_parts(parts, regie)
+                lines, form = await self._from_parts(parts, regie, caller.authority)
             else:
                 raise ProblemError(
                     415,
@@ -184,28 +184,37 @@ class Doors:
         )
 
     async def _from_pdf(
-        self, content: bytes, regie: str | None
+        self, content: bytes, regie: str | None, authority: str
     ) -> tuple[list[InvoiceDraft | Rejection], dict[str, ReceivedFile]]:
         refusal = self._readers.check_file(content)
         if refusal is not None:
             raise UnreadableDepositError(refusal.code, "", refusal.message)
         sha256 = hashlib.sha256(content).hexdigest()
-        entry = await self._readers.facturx(content, regie)
+        route = await self._route(authority, regie)
+        entry = await self._readers.facturx(content, regie, route)
         if isinstance(entry, Rejection):
             raise UnreadableDepositError(entry.code, entry.pointer, entry.message)
         return [entry], {sha256: ReceivedFile(name=sha256, sha256=sha256, content=content)}
 
     async def _from_parts(
-        self, parts: Body, regie: str | None
+        self, parts: Body, regie: str | None, authority: str
     ) -> tuple[Sequence[InvoiceDraft | Rejection], str]:
         if parts.index is not None:
             return self._readers.json(parts.index), "json"
         named = {name: file for name, file in parts.files.items() if name == file.name}
-        entries = [await self._readers.facturx(f.content, regie) for f in named.values()]
+        route = await self._route(authority, regie)
+        entries = [await self._readers.facturx(f.content, regie, route) for f in named.values()]
         lines = [*entries, *parts.refused.values()]
         if not lines:
             raise UnreadableDepositError("no_invoices", "", "Le dépôt ne contient rien.")
         return lines, "facturx"
+
+    async def _route(self, authority: str, regie: str | None) -> Route:
+        """Return how the régie is paid: an invoice's XML does not tell."""
+        async with self._open_unit() as unit:
+            known = await unit.deposits.authority(authority)
+        found = known.regies.get(regie or "") if known else None
+        return found.route if found else "regie"
 
     async def get_deposit(self, request: web.Request) -> web.Response:
         """Return the totals of a deposit."""

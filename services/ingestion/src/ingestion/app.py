@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from multiprocessing import get_context
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from aiohttp import web
 from ingestion.adapters import facturx, json_deposit, parts
 from ingestion.adapters.publication_client import PublicationClient
 from ingestion.api import Doors, Readers
-from ingestion.domain import InvoiceDraft, Rejection, UnreadableDepositError
+from ingestion.domain import InvoiceDraft, Rejection, Route, UnreadableDepositError
 from ingestion.handlers.on_authority_configured import on_authority_configured
 from ingestion.handlers.on_invoice_refused import on_invoice_refused
 from ingestion.handlers.take_deposit import take_deposit
@@ -96,10 +97,14 @@ async def run(settings: Settings) -> None:
 
 
 def _readers(settings: Settings, pool: ProcessPoolExecutor) -> Readers:
-    async def read_facturx(content: bytes, regie: str | None) -> InvoiceDraft | Rejection:
+    async def read_facturx(
+        content: bytes, regie: str | None, route: Route
+    ) -> InvoiceDraft | Rejection:
         running = asyncio.get_running_loop()
         try:
-            return await running.run_in_executor(pool, facturx.read, content, regie)
+            return await running.run_in_executor(
+                pool, partial(facturx.read, content, regie, route=route)
+            )
         except UnreadableDepositError as error:
             return Rejection(code=error.code, pointer=error.pointer, message=error.detail)
 

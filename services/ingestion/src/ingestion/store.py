@@ -78,7 +78,8 @@ WHERE invoice.invoice_id = t.invoice_id
 REMOVE_UNUSED_PLACES = "DELETE FROM invoice WHERE invoice_id = ANY($1::uuid[]) AND version = 0"
 
 REFUSE_LINE = """
-UPDATE deposit_line SET status = 'rejected', code = $3, pointer = '/pdf', message = $4
+UPDATE deposit_line SET status = 'rejected', code = $3, message = $4,
+    pointer = '/invoices/' || position || '/pdf'
 WHERE invoice_id = $1 AND version = $2 AND deposit_id = $5 AND status <> 'rejected'
 """
 REFUSE_INVOICE = """

@@ -119,12 +119,12 @@ class LyraAccount:
         missing = REQUIRED - fields.keys()
         if missing:
             raise NoticeRefusedError("missing " + ", ".join(sorted(missing)))
-        if not self._is_signed(fields):
-            message = "wrong signature"
-            raise NoticeRefusedError(message)
         expected = (self._account.site_id, self._account.ctx_mode)
         if (fields["vads_site_id"], fields["vads_ctx_mode"]) != expected:
             message = "another shop or mode"
+            raise NoticeRefusedError(message)
+        if not self._is_signed(fields):
+            message = "wrong signature"
             raise NoticeRefusedError(message)
         amount = fields["vads_amount"]
         if not amount.isdecimal() or len(amount) > 12:

@@ -116,6 +116,8 @@ def opened(pdf: bytes) -> Iterator[pikepdf.Pdf]:
     except pikepdf.PasswordError as error:
         raise UnsafePdfError("encrypted") from error
     except _DEFECTS as error:
+        if "no pages found" in str(error):
+            raise UnsafePdfError("no_page") from error
         if "limit" in str(error) or pikepdf.settings.qpdf_limit_errors() != before:
             raise UnsafePdfError("resource_limit", str(error)[:200]) from error
         raise UnsafePdfError("damaged", str(error)[:200]) from error
