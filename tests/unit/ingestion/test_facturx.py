@@ -5,17 +5,16 @@ import pickle
 import random
 from datetime import date
 from io import BytesIO
-from pathlib import Path
 
 import pikepdf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from demo.samples import SAMPLES
 from ingestion.adapters import facturx
 from ingestion.domain import Regie, UnreadableDepositError, validate
 
-SAMPLES = Path(__file__).parents[2] / "samples" / "facturx"
 SAMPLE = (SAMPLES / "FNFE_Facture_FR_EN16931.pdf").read_bytes()
 XML = facturx.extract(SAMPLE)
 

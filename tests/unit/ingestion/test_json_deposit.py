@@ -244,6 +244,7 @@ def test_refuses_a_line_that_is_not_an_object(line: bytes) -> None:
             "/invoices/1/lines/0/amount_cents",
         ),
     ],
+    ids=["plain", "escaped", "in the payer", "in a line"],
 )
 def test_refuses_a_key_written_twice(spoil: Callable[[str], str], pointer: str) -> None:
     """Readers disagree on which of two values counts, so neither does."""
