@@ -303,3 +303,37 @@ async def test_a_deposit_that_is_not_json_stores_nothing(town: Town, biller: Bil
         assert answer.content_type == "application/problem+json"
 
     assert before == await count(town, "ingestion", "SELECT count(*) FROM deposit")
+
+
+async def test_after_ninety_days_the_document_is_gone_and_its_state_stays(
+    town: Town, biller: Biller
+) -> None:
+    """P20: past its last readable day no door serves the file, and the store holds it no more."""
+    invoice_id, url = await _published(biller, "OLD")
+    [row] = await query(
+        town, "publication", "SELECT document_key FROM folder WHERE invoice_id = $1", invoice_id
+    )
+    stored = town.folder / "storage" / row["document_key"]
+    assert stored.exists()
+    await query(
+        town,
+        "publication",
+        "UPDATE folder SET readable_until = current_date - 2 WHERE invoice_id = $1",
+        invoice_id,
+    )
+
+    # The purge runs at every start and then by the clock.
+    await town.processes["publication"].stop()
+    await town.processes["publication"].start()
+
+    async def is_gone() -> bool:
+        return not stored.exists()
+
+    await until(is_gone, "the file to go")
+    async with Browser() as browser:
+
+        async def is_refused() -> bool:
+            return (await browser.download(f"{url}/facture.pdf"))[0] == 410
+
+        await until(is_refused, "410 for the document")
+        (await browser.open(url)).require("OLD")
