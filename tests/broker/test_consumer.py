@@ -148,8 +148,8 @@ class Running:
             self._failures -= 1
             raise TransientError
         if any(message.data.code == "poison" for message in messages):
-            message = "the rule says no"
-            raise DomainError(message)
+            reason = "the rule says no"
+            raise DomainError(reason)
 
 
 async def test_a_bad_record_is_buried_alone_and_its_neighbours_go_on_in_order(
@@ -219,7 +219,7 @@ async def test_the_relay_sends_what_a_transaction_left_and_forgets_it(place: Pla
 
     async def is_empty() -> bool:
         async with place.database.reading() as connection:
-            return await connection.fetchval("SELECT count(*) FROM outbox") == 0
+            return bool(await connection.fetchval("SELECT count(*) = 0 FROM outbox"))
 
     await until(is_empty, "the outbox to empty")
     stopping.set()

@@ -182,6 +182,7 @@ async def test_an_account_shows_its_own_invoices_and_what_was_added_from_paper(
 async def test_guessing_is_slowed_down(town: Town, session: aiohttp.ClientSession) -> None:
     """Five wrong codes from one place, then 429 with the time to wait."""
     statuses = []
+    retry_after: str | None = None
     for number in range(7):
         token = f"{number:022d}"
         async with session.get(f"{town.url('portal')}/q/{token}") as answer:

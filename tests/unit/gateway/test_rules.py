@@ -171,7 +171,7 @@ def test_publishes_the_present_and_the_previous_key() -> None:
 def test_signs_tokens_that_its_published_key_checks() -> None:
     """What the world needs is in the key set, and nothing private is."""
     signer = TokenSigner(a_key(), "", "us")
-    [key] = jwt.PyJWKSet.from_dict(dict(signer.jwks())).keys  # type: ignore[arg-type]
+    [key] = jwt.PyJWKSet.from_dict(dict(signer.jwks())).keys
     biller = Principal(subject="b", authority="a", regies=("R",), scopes=frozenset({"x"}))
 
     assert decode_token(signer.sign(biller, 60), key, "us") == biller

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from gateway.ports import Account, Agent, Biller, InvoiceView, Movement, Visitor
 from shared.events import InvoicePublished, InvoiceWithdrawn, ReminderDue
+from shared.events.invoice_published import highest_versions
 from shared.postgres import Connection
 
 # A lower version may come after a higher one: it must not replace it.
@@ -135,12 +136,7 @@ class PostgresPortal:
 
     async def keep_invoices(self, published: Sequence[InvoicePublished]) -> None:
         """Keep the highest version of each invoice."""
-        highest: dict[UUID, InvoicePublished] = {}
-        for invoice in published:
-            known = highest.get(invoice.invoice_id)
-            if known is None or known.version < invoice.version:
-                highest[invoice.invoice_id] = invoice
-        rows = sorted(highest.values(), key=lambda invoice: invoice.invoice_id)
+        rows = highest_versions(published)
         await self._connection.execute(
             KEEP_INVOICES,
             [row.invoice_id for row in rows],

@@ -10,6 +10,7 @@ import msgspec
 from payment.domain import Attempt, AttemptState, Notice, PayableInvoice
 from payment.ports import Handover, PaymentForm
 from shared.events import InvoicePublished, InvoiceWithdrawn
+from shared.events.invoice_published import highest_versions
 from shared.events.payment_captured import Allocation
 from shared.postgres import Connection
 
@@ -128,12 +129,7 @@ class PostgresPayments:
 
     async def keep_invoices(self, published: Sequence[InvoicePublished]) -> None:
         """Keep the highest version of each invoice."""
-        highest: dict[UUID, InvoicePublished] = {}
-        for invoice in published:
-            known = highest.get(invoice.invoice_id)
-            if known is None or known.version < invoice.version:
-                highest[invoice.invoice_id] = invoice
-        rows = sorted(highest.values(), key=lambda invoice: invoice.invoice_id)
+        rows = highest_versions(published)
         await self._connection.execute(
             KEEP_INVOICES,
             [row.invoice_id for row in rows],

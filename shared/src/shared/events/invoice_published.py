@@ -1,5 +1,6 @@
 """The invoice can be read, and if it is owed paid, at its public address."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
@@ -54,3 +55,13 @@ class InvoicePublished(Event, frozen=True, kw_only=True):
     def key(self) -> str:
         """Order is kept for each invoice."""
         return str(self.invoice_id)
+
+
+def highest_versions(published: Sequence[InvoicePublished]) -> list[InvoicePublished]:
+    """Return the highest version of each invoice, by id: one order in which all lock their rows."""
+    highest: dict[UUID, InvoicePublished] = {}
+    for invoice in published:
+        known = highest.get(invoice.invoice_id)
+        if known is None or known.version < invoice.version:
+            highest[invoice.invoice_id] = invoice
+    return sorted(highest.values(), key=lambda invoice: invoice.invoice_id)

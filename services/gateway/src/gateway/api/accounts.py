@@ -5,6 +5,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from gateway.adapters.passwords import Passwords
+from gateway.api.login import LONGEST_PASSWORD, prove
 from gateway.api.web import (
     buckets,
     log_in,
@@ -16,10 +17,10 @@ from gateway.api.web import (
     site_of,
 )
 from gateway.ports import Account
+from gateway.store import PostgresPortal
 from shared.http import Operation
 
 SHORTEST_PASSWORD = 12
-LONGEST_PASSWORD = 200
 """CNIL 2022-100: twelve characters with throttling; no rule on which, no forced change."""
 
 
@@ -44,21 +45,15 @@ class Accounts:
         """Log in; one answer for an unknown address and a wrong password."""
         fields = await request.post()
         email = str(fields.get("email", "")).strip()[:254]
-        password = str(fields.get("password", ""))[:LONGEST_PASSWORD]
-        names = buckets(request, "login", email)
-        await require_open(request, names)
-        site = site_of(request)
-        async with site.open_portal() as portal:
-            account = await portal.find_account(email)
-        is_right = await self._passwords.matches(
-            account.password_hash if account else None, password
+        account = await prove(
+            request,
+            self._passwords,
+            "login",
+            email,
+            str(fields.get("password", "")),
+            PostgresPortal.find_account,
         )
-        async with site.open_portal() as portal:
-            if account is None or not is_right:
-                await portal.fail(names, site.clock.now())
-            else:
-                await portal.forgive(names[-1])
-        if account is None or not is_right:
+        if account is None:
             return render(
                 request,
                 "login.html",

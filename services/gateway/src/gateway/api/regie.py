@@ -15,16 +15,15 @@ from gateway.adapters.services import (
     Services,
     ServiceUnavailableError,
 )
+from gateway.api.login import prove
 from gateway.api.web import (
-    buckets,
     log_in,
     render,
     require_agent,
-    require_open,
     see_other,
-    site_of,
     today,
 )
+from gateway.store import PostgresPortal
 from shared.http import Operation
 
 DAYS = 14
@@ -72,20 +71,15 @@ class Regie:
         """Log an agent in; one answer for an unknown name and a wrong password."""
         fields = await request.post()
         login = str(fields.get("login", "")).strip()[:254]
-        names = buckets(request, "agent", login)
-        await require_open(request, names)
-        site = site_of(request)
-        async with site.open_portal() as portal:
-            agent = await portal.find_agent(login)
-        is_right = await self._passwords.matches(
-            agent.password_hash if agent else None, str(fields.get("password", ""))[:200]
+        agent = await prove(
+            request,
+            self._passwords,
+            "agent",
+            login,
+            str(fields.get("password", "")),
+            PostgresPortal.find_agent,
         )
-        async with site.open_portal() as portal:
-            if agent is None or not is_right:
-                await portal.fail(names, site.clock.now())
-            else:
-                await portal.forgive(names[-1])
-        if agent is None or not is_right:
+        if agent is None:
             error = "Identifiant ou mot de passe incorrect."
             return render(request, "regie_login.html", status=401, login=login, error=error)
         response = see_other("/regie")

@@ -29,7 +29,6 @@ _PDF_DEFECTS = (
     LookupError,
     AttributeError,
     RuntimeError,
-    NotImplementedError,
 )
 """What pikepdf raises when objects of a damaged file are not of the kind they should be."""
 _limit_lock = Lock()

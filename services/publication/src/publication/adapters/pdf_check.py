@@ -49,7 +49,6 @@ _DEFECTS = (
     LookupError,
     AttributeError,
     RuntimeError,
-    NotImplementedError,
     RecursionError,
 )
 """What pikepdf raises when an object of a damaged file is not of the kind it should be."""
