@@ -1,5 +1,7 @@
 """A provider says what became of an order."""
 
+import asyncio
+
 import structlog
 
 from payment.domain import AttemptState, captured_event, moved
@@ -19,7 +21,8 @@ async def take_notice(body: bytes, provider: Provider, open_unit: OpenUnit, cloc
     Raises:
         NoticeRefusedError: the notice proves nothing.
     """
-    notice = provider.read_notice(body)
+    # The library that checks signatures is synchronous: it never runs on the event loop.
+    notice = await asyncio.to_thread(provider.read_notice, body)
     now = clock.now()
     async with open_unit() as unit:
         attempt = await unit.payments.lock_order(provider.name, provider.account, notice.order_id)
