@@ -12,9 +12,8 @@ from uuid import uuid4
 import msgspec
 
 from demo.postgres import EmbeddedPostgres
-from publication.adapters import paper, pdf_check, pdf_stamp, qr
-from publication.adapters.pdf_check import Limits
-from publication.adapters.pdf_stamp import Place
+from publication.adapters import jobs, paper, pdf_check, pdf_stamp, qr
+from publication.adapters.jobs import Limits, Place
 from publication.store import PostgresFolders
 from shared import envelope, postgres
 from shared.events import InvoiceGenerated
@@ -79,7 +78,7 @@ def paper_costs(pdf: bytes) -> list[Cost]:
     def stamp() -> object:
         return pdf_stamp.stamp(pdf, code, authority="Ville", is_payable=True, earlier=place)
 
-    job = paper.PaperJob(
+    job = jobs.PaperJob(
         invoice=an_invoice(0),
         url=url,
         pdf=pdf,

@@ -11,10 +11,9 @@ import zxingcpp
 from pikepdf import Array, Dictionary, Name, String
 
 from demo.samples import SAMPLES
-from publication.adapters import paper, pdf_check, pdf_stamp, qr, render
+from publication.adapters import jobs, paper, pdf_check, pdf_stamp, qr, render
 from publication.adapters.errors import SENTENCES, UnsafePdfError
-from publication.adapters.pdf_check import Limits
-from publication.adapters.pdf_stamp import Place
+from publication.adapters.jobs import Limits, Place
 from shared.events import InvoiceGenerated
 from shared.events.invoice_generated import Line, Payer
 
@@ -225,8 +224,8 @@ def test_data_alone_becomes_a_readable_invoice() -> None:
         assert str(opened.Root.Lang) == "fr-FR"
 
 
-def a_job(pdf: bytes | None) -> paper.PaperJob:
-    return paper.PaperJob(
+def a_job(pdf: bytes | None) -> jobs.PaperJob:
+    return jobs.PaperJob(
         invoice=an_invoice(),
         url=URL,
         pdf=pdf,
@@ -240,7 +239,7 @@ def a_job(pdf: bytes | None) -> paper.PaperJob:
 
 def test_a_refusal_is_a_result_with_words_for_the_biller() -> None:
     """A bad document never costs its neighbours in the same batch."""
-    results = paper.make_all([a_job(a_pdf()), a_job(b"no"), a_job(None)])
+    results = jobs.make_all([a_job(a_pdf()), a_job(b"no"), a_job(None)])
 
     assert [result.refusal_code for result in results] == ["", "not_a_pdf", ""]
     assert results[1].refusal_detail == "Le fichier n’est pas un PDF."

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from publication.adapters.pdf_check import Limits
+from publication.adapters.jobs import Limits
 from publication.adapters.press import Press, PressSettings
 from publication.api import operations
 from publication.handlers.on_authority_configured import on_authority_configured

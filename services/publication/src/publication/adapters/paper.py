@@ -6,37 +6,9 @@ import signal
 import time
 from types import FrameType
 
-import msgspec
-
 from publication.adapters import pdf_check, pdf_stamp, qr, render
 from publication.adapters.errors import UnsafePdfError
-from publication.adapters.pdf_check import Limits
-from publication.adapters.pdf_stamp import Place
-from shared.events import InvoiceGenerated
-
-
-class PaperJob(msgspec.Struct, frozen=True, kw_only=True):
-    """What to publish: the biller's PDF, or None to render one; `known` maps layouts to places."""
-
-    invoice: InvoiceGenerated
-    url: str
-    pdf: bytes | None
-    wanted: Place | None
-    known: dict[str, Place | None]
-    sample: float
-    limits: Limits
-    seconds: int
-
-
-class PaperResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The documents, or why there are none; `print_file` is None when the document is printed."""
-
-    document: bytes = b""
-    print_file: bytes | None = None
-    layout: str = ""
-    place: Place | None = None
-    refusal_code: str = ""
-    refusal_detail: str = ""
+from publication.adapters.jobs import PaperJob, PaperResult
 
 
 def limit_process(memory_bytes: int) -> None:
@@ -49,11 +21,6 @@ def limit_process(memory_bytes: int) -> None:
 
 def _too_slow(_number: int, _frame: FrameType | None) -> None:
     raise UnsafePdfError("resource_limit", "time")
-
-
-def make_all(jobs: list[PaperJob]) -> list[PaperResult]:
-    """Return the paper of each job, in order; a refusal is a result, never an error."""
-    return [make(job) for job in jobs]
 
 
 def make(job: PaperJob) -> PaperResult:

@@ -11,6 +11,7 @@ import msgspec
 import pikepdf
 
 from publication.adapters.errors import UnsafePdfError
+from publication.adapters.jobs import Limits
 
 FLATE_LIMIT_BYTES = 64 * 1024 * 1024
 STREAM_FILTERS = 3
@@ -52,13 +53,6 @@ _DEFECTS = (
     RecursionError,
 )
 """What pikepdf raises when an object of a damaged file is not of the kind it should be."""
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How large a document may be."""
-
-    maximum_bytes: int = 20 * 1024 * 1024
-    maximum_pages: int = 100
 
 
 class CheckedPdf(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,14 +12,13 @@ from PIL import Image
 
 from publication.adapters import qr
 from publication.adapters.errors import UnsafePdfError
+from publication.adapters.jobs import DEFAULT_SIZE_MM, Place
 from publication.adapters.pdf_check import opened
 from publication.adapters.qr import QrCode
 from publication.adapters.typesetting import ACCESSIBLE, typeset
 
 POINTS_PER_MM = 72 / 25.4
 CAPTION_MM = 7.0
-DEFAULT_SIZE_MM = 28.0
-"""Side of the code with its quiet zone: 0.7 mm a module, which any telephone reads from paper."""
 MARGIN_MM = 6.0
 """Desk printers leave less than that empty at the edge."""
 STEP_MM = 4.0
@@ -28,15 +27,6 @@ BLANK_FROM = 250
 """Anything darker is printed matter: the shaded rows of a table are, the noise of a scan is not."""
 RENDERED_SCALE = 3.0
 SEARCHED_PAGES = 3
-
-
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the block (code and caption) stands: page from 1, millimetres from the top left."""
-
-    page: int = 1
-    x_mm: float
-    y_mm: float
-    size_mm: float = DEFAULT_SIZE_MM
 
 
 class StampedPdf(msgspec.Struct, frozen=True, kw_only=True):

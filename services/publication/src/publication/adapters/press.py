@@ -10,11 +10,9 @@ from multiprocessing import get_context
 import msgspec
 import structlog
 
-from publication.adapters import paper
+from publication.adapters import jobs
 from publication.adapters.errors import UnsafePdfError
-from publication.adapters.paper import PaperJob, PaperResult
-from publication.adapters.pdf_check import Limits
-from publication.adapters.pdf_stamp import Place
+from publication.adapters.jobs import Limits, PaperJob, PaperResult, Place
 from publication.ports import Claim, Paper
 from shared.events.authority_configured import StampPlace
 
@@ -57,7 +55,7 @@ class Press:
         return ProcessPoolExecutor(
             self._settings.processes,
             mp_context=context,
-            initializer=paper.limit_process,
+            initializer=jobs.limit_process,
             initargs=(self._settings.memory_bytes,),
         )
 
@@ -71,13 +69,13 @@ class Press:
         """Return the paper of each claim, in order; None for one that is to be tried again."""
         places = await self._places()
         known = dict(self._layouts)
-        jobs = [
+        wanted = [
             self._job(claim, original, places, known)
             for claim, original in zip(claims, originals, strict=True)
         ]
         chunks = [
-            (claims[start : start + CHUNK], jobs[start : start + CHUNK])
-            for start in range(0, len(jobs), CHUNK)
+            (claims[start : start + CHUNK], wanted[start : start + CHUNK])
+            for start in range(0, len(wanted), CHUNK)
         ]
         made = await asyncio.gather(*(self._make_chunk(*chunk) for chunk in chunks))
         return [found for chunk in made for found in chunk]
@@ -105,14 +103,14 @@ class Press:
         )
 
     async def _make_chunk(
-        self, claims: Sequence[Claim], jobs: list[PaperJob]
+        self, claims: Sequence[Claim], batch: list[PaperJob]
     ) -> list[Paper | None]:
         try:
-            results = await self._run(jobs)
+            results = await self._run(batch)
         except BrokenProcessPool:
             # One of them ended the process: alone, each shows whether it is the one.
             return [
-                await self._make_alone(claim, job) for claim, job in zip(claims, jobs, strict=True)
+                await self._make_alone(claim, job) for claim, job in zip(claims, batch, strict=True)
             ]
         return [self._paper(result) for result in results]
 
@@ -127,10 +125,10 @@ class Press:
             return Paper(refusal_code=error.code, refusal_detail=error.sentence)
         return self._paper(result)
 
-    async def _run(self, jobs: list[PaperJob]) -> list[PaperResult]:
+    async def _run(self, batch: list[PaperJob]) -> list[PaperResult]:
         pool = self._pool
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, paper.make_all, jobs)
+            return await asyncio.get_running_loop().run_in_executor(pool, jobs.make_all, batch)
         except BrokenProcessPool:
             if self._pool is pool:
                 self._pool = self._new_pool()
