@@ -2,13 +2,24 @@
 
 import asyncio
 import hashlib
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from shared.errors import PermanentError, TransientError
 from shared.events.invoice_generated import StoredFile
+
+if TYPE_CHECKING:
+    # These exist for the type checker alone.
+    from obstore.store import ClientConfig, RetryConfig
+
+
+CONNECT_TIMEOUT = timedelta(seconds=3)
+REQUEST_TIMEOUT = timedelta(seconds=15)
+RETRY_TIMEOUT = timedelta(seconds=10)
 
 
 class MissingObjectError(PermanentError):
@@ -42,15 +53,25 @@ class Storage:
         else:
             # Only a store inside the cluster is spoken to without TLS, when its address says so.
             place = region or "us-east-1"
+            # Bounded well below a worker's lease: what cannot be stored now is put off by us.
+            patience: RetryConfig = {"max_retries": 3, "retry_timeout": RETRY_TIMEOUT}
+            client: ClientConfig = {
+                "allow_http": endpoint.startswith("http://"),
+                "connect_timeout": CONNECT_TIMEOUT,
+                "timeout": REQUEST_TIMEOUT,
+            }
             self._store = (
                 S3Store.from_url(
                     url,
                     region=place,
                     endpoint=endpoint,
-                    client_options={"allow_http": endpoint.startswith("http://")},
+                    client_options=client,
+                    retry_config=patience,
                 )
                 if endpoint
-                else S3Store.from_url(url, region=place)
+                else S3Store.from_url(
+                    url, region=place, client_options=client, retry_config=patience
+                )
             )
 
     async def put(self, key: str, content: bytes) -> StoredFile:
