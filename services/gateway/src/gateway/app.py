@@ -1,7 +1,11 @@
 """The wiring of the gateway."""
 
+import asyncio
+import hmac
+import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Any
 
 import aiohttp
@@ -10,21 +14,23 @@ from gateway.adapters.passwords import Passwords
 from gateway.adapters.services import Services
 from gateway.adapters.tokens import TokenSigner
 from gateway.api.accounts import Accounts
-from gateway.api.invoices import Invoices
+from gateway.api.invoices import InvoicePages
 from gateway.api.oauth import OAuth
 from gateway.api.paying import Paying
 from gateway.api.regie import Regie
-from gateway.api.web import Site, pages, set_up
+from gateway.api.site import OpenPortal, Site
+from gateway.api.web import pages, set_up
 from gateway.handlers.on_invoice_published import on_invoice_published
 from gateway.handlers.on_invoice_withdrawn import on_invoice_withdrawn
 from gateway.handlers.on_payment_captured import on_payment_captured
 from gateway.handlers.on_payment_reversed import on_payment_reversed
 from gateway.handlers.on_reminder_due import on_reminder_due
-from gateway.ports import ReadModel
+from gateway.ports import OtherServices, PasswordKeeper, ReadModel
 from gateway.settings import Settings
 from gateway.store import PostgresPortal
-from shared.clock import SystemClock
+from shared.clock import Clock
 from shared.envelope import Message
+from shared.errors import SettingsError
 from shared.events import (
     InvoicePublished,
     InvoiceWithdrawn,
@@ -32,13 +38,16 @@ from shared.events import (
     PaymentReversed,
     ReminderDue,
 )
-from shared.http import create_application
+from shared.http import Operation, create_application
 from shared.kafka import Consumer, Handler, Producer
 from shared.outbox import Relay
 from shared.postgres import Database, Transaction
+from shared.schedule import repeat
 from shared.service import serve
 
 SERVICE = "gateway"
+FORM_BYTES = 65_536
+"""No form of the portal is longer."""
 
 
 async def run(settings: Settings) -> None:
@@ -49,6 +58,7 @@ async def run(settings: Settings) -> None:
     database = await Database.connect(
         settings.database_url, size=settings.database_pool_size, service=SERVICE
     )
+    clock = database.clock
     producer = Producer(settings, client_id=f"quittance-{SERVICE}")
     consumer = _consumer(settings, database, producer)
 
@@ -57,6 +67,15 @@ async def run(settings: Settings) -> None:
         async with database.transaction() as transaction:
             yield PostgresPortal(transaction.connection)
 
+    async def tidy() -> int:
+        await database.forget_old_messages()
+        async with database.transaction() as transaction:
+            return await PostgresPortal(transaction.connection).tidy(clock.now())
+
+    async def tidy_regularly(stopping: asyncio.Event) -> None:
+        await repeat("tidy", tidy, settings.tidy_interval_seconds, stopping)
+
+    passwords = Passwords()
     async with aiohttp.ClientSession() as session:
         services = Services(
             session,
@@ -65,35 +84,67 @@ async def run(settings: Settings) -> None:
             publication_url=settings.publication_url,
             figures_url=settings.figures_url,
         )
-        passwords = Passwords()
-        invoices = Invoices(services)
-        parts = (
-            Accounts(passwords),
-            invoices,
-            Paying(services, invoices),
-            Regie(services, passwords),
-            OAuth(signer),
-        )
         application = create_application(
             SERVICE,
-            [operation for part in parts for operation in part.operations()],
+            operations(services, passwords, signer),
             checks={"database": database.ready},
             alive=consumer.alive,
+            maximum_body_bytes=FORM_BYTES,
             middlewares=[pages],
         )
-        site = Site(
-            open_portal=open_portal,
-            clock=SystemClock(),
-            public_url=settings.public_url.rstrip("/"),
-            card_origins=tuple(settings.card_provider_origins.split()),
-            is_secure=settings.cookie_secure,
-        )
-        set_up(application, site)
+        set_up(application, site_of_settings(settings, open_portal, clock))
+        relay = Relay(database, producer)
         try:
-            await serve(application, settings, [consumer.run, Relay(database, producer).run])
+            await serve(application, settings, [consumer.run, relay.run, tidy_regularly])
         finally:
+            passwords.close()
             await producer.stop()
             await database.close()
+
+
+def operations(
+    services: OtherServices, passwords: PasswordKeeper, signer: TokenSigner
+) -> list[Operation]:
+    """Return all that the gateway serves."""
+    invoices = InvoicePages(services)
+    return [
+        *Accounts(passwords).operations(),
+        *invoices.operations(),
+        *Paying(services, invoices).operations(),
+        *Regie(services, passwords).operations(),
+        *OAuth(signer).operations(),
+    ]
+
+
+def site_of_settings(settings: Settings, open_portal: OpenPortal, clock: Clock) -> Site:
+    """Return what the pages need.
+
+    Raises:
+        SettingsError: an address is not one.
+    """
+    if not settings.public_url.startswith(("https://", "http://")):
+        message = "PUBLIC_URL must start with https:// or http://"
+        raise SettingsError(message)
+    if settings.cookie_secure and not settings.public_url.startswith("https://"):
+        message = "COOKIE_SECURE needs a PUBLIC_URL with https://: no browser would log in"
+        raise SettingsError(message)
+    try:
+        proxies = tuple(
+            ipaddress.ip_network(text, strict=False) for text in settings.trusted_proxies.split()
+        )
+    except ValueError as error:
+        message = f"TRUSTED_PROXIES: {error}"
+        raise SettingsError(message) from error
+    return Site(
+        open_portal=open_portal,
+        clock=clock,
+        public_url=settings.public_url.rstrip("/"),
+        card_origins=tuple(origin.rstrip("/") for origin in settings.card_provider_origins.split()),
+        is_secure=settings.cookie_secure,
+        # Another key for another purpose, the same in every replica.
+        form_key=hmac.digest(settings.token_signing_key.strip().encode(), b"forms", sha256),
+        trusted_proxies=proxies,
+    )
 
 
 def _shown(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from shared.postgres import Connection
 
 FIND_AUTHORITY = "SELECT revision, content FROM authority WHERE authority = $1 FOR UPDATE"
@@ -13,16 +15,28 @@ INSERT INTO authority (authority, name, revision, content) VALUES ($1, $2, $3, $
 ON CONFLICT (authority) DO UPDATE
 SET name = EXCLUDED.name, revision = EXCLUDED.revision, content = EXCLUDED.content
 """
+# Here and below: a row that stays as it is is not written, so that the caller knows.
 KEEP_BILLER = """
 INSERT INTO biller (client_id, secret_sha256, authority, regies, scopes) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (client_id) DO UPDATE SET secret_sha256 = EXCLUDED.secret_sha256,
     authority = EXCLUDED.authority, regies = EXCLUDED.regies, scopes = EXCLUDED.scopes
+WHERE (biller.secret_sha256, biller.authority, biller.regies, biller.scopes)
+    IS DISTINCT FROM
+    (EXCLUDED.secret_sha256, EXCLUDED.authority, EXCLUDED.regies, EXCLUDED.scopes)
 """
+AGENTS = "SELECT login AS name, password_hash FROM agent WHERE login = ANY($1)"
 KEEP_AGENT = """
 INSERT INTO agent (login, password_hash, authority) VALUES ($1, $2, $3)
 ON CONFLICT (login) DO UPDATE
 SET password_hash = EXCLUDED.password_hash, authority = EXCLUDED.authority
+WHERE (agent.password_hash, agent.authority)
+    IS DISTINCT FROM (EXCLUDED.password_hash, EXCLUDED.authority)
 """
+ACCOUNTS = "SELECT email AS name, password_hash FROM account WHERE email = ANY($1)"
+FIND_ACCOUNT = """
+SELECT account_id, password_hash, verified_at FROM account WHERE email = $1 FOR UPDATE
+"""
+# An address that was proved stays so, whatever a file says later.
 KEEP_ACCOUNT = """
 INSERT INTO account (account_id, email, password_hash, verified_at, created_at)
 VALUES ($1, $2, $3, $4, $5)
@@ -30,6 +44,22 @@ ON CONFLICT (email) DO UPDATE SET password_hash = EXCLUDED.password_hash,
     verified_at = coalesce(account.verified_at, EXCLUDED.verified_at)
 RETURNING account_id
 """
+END_SESSIONS_OF_AGENT = "DELETE FROM session WHERE login = $1"
+END_SESSIONS_OF_ACCOUNT = "DELETE FROM session WHERE account_id = $1"
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is known already, by login or address."""
+
+    name: str
+    password_hash: str
+
+
+class KeptAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that a load opened or changed."""
+
+    account_id: UUID
+    is_newly_verified: bool
 
 
 class PostgresPeople:
@@ -57,15 +87,30 @@ class PostgresPeople:
         authority: str,
         regies: Sequence[str],
         scopes: Sequence[str],
-    ) -> None:
-        """Keep a billing application's credentials and rights."""
-        await self._connection.execute(
+    ) -> bool:
+        """Keep a billing application's credentials and rights; return whether they changed."""
+        result = await self._connection.execute(
             KEEP_BILLER, client_id, secret_sha256, authority, list(regies), list(scopes)
         )
+        return not result.endswith(" 0")
 
-    async def keep_agent(self, login: str, password_hash: str, authority: str) -> None:
-        """Keep an agent."""
-        await self._connection.execute(KEEP_AGENT, login, password_hash, authority)
+    async def agents(self, logins: Sequence[str]) -> dict[str, Person]:
+        """Return those of these agents who are known."""
+        rows = await self._connection.fetch(AGENTS, list(logins))
+        return {row["name"]: Person(**dict(row)) for row in rows}
+
+    async def keep_agent(self, login: str, password_hash: str, authority: str) -> bool:
+        """Keep an agent; return whether anything changed, which ends their sessions."""
+        result = await self._connection.execute(KEEP_AGENT, login, password_hash, authority)
+        has_changed = not result.endswith(" 0")
+        if has_changed:
+            await self._connection.execute(END_SESSIONS_OF_AGENT, login)
+        return has_changed
+
+    async def accounts(self, emails: Sequence[str]) -> dict[str, Person]:
+        """Return those of these citizens who have an account."""
+        rows = await self._connection.fetch(ACCOUNTS, list(emails))
+        return {row["name"]: Person(**dict(row)) for row in rows}
 
     async def keep_account(
         self,
@@ -74,9 +119,18 @@ class PostgresPeople:
         password_hash: str,
         verified_at: datetime | None,
         now: datetime,
-    ) -> UUID:
-        """Keep a citizen's account and return its id: the one it had, if it existed."""
+    ) -> KeptAccount | None:
+        """Keep a citizen's account; None when nothing changed. Another password ends sessions."""
+        known = await self._connection.fetchrow(FIND_ACCOUNT, email)
+        is_newly_verified = verified_at is not None and (
+            known is None or known["verified_at"] is None
+        )
+        is_same = known is not None and known["password_hash"] == password_hash
+        if is_same and not is_newly_verified:
+            return None
         kept: UUID = await self._connection.fetchval(
             KEEP_ACCOUNT, account_id, email, password_hash, verified_at, now
         )
-        return kept
+        if not is_same:
+            await self._connection.execute(END_SESSIONS_OF_ACCOUNT, kept)
+        return KeptAccount(account_id=kept, is_newly_verified=is_newly_verified)

@@ -1,12 +1,14 @@
-"""What the gateway keeps and needs, and in which shapes."""
+"""What the gateway keeps and asks of others, and in which shapes."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 
+from shared.errors import PermanentError, TransientError
 from shared.events import InvoicePublished, InvoiceWithdrawn, ReminderDue
 
 
@@ -39,8 +41,8 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
     due_on: date
     amount_cents: int
     payer_name: str
-    payer_email: str | None
     readable_until: date
+    reminded_at: datetime | None = None
     paid_cents: int
     last_paid_at: datetime | None = None
 
@@ -62,16 +64,16 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
         return self.outstanding_cents > 0 and self.route == "regie"
 
     def status(self, today: date) -> str:
-        """Return the one word that says how it stands."""
+        """Return the one word that says how it stands: the first that is true."""
         if self.is_withdrawn:
-            return "retirée"
+            return "withdrawn"
         if self.kind == "credit_note":
-            return "avoir"
+            return "credit_note"
         if self.outstanding_cents == 0:
-            return "payée"
-        if self.paid_cents > 0:
-            return "payée en partie"
-        return "en retard" if self.due_on < today else "à payer"
+            return "paid"
+        if self.due_on < today:
+            return "overdue"
+        return "partly_paid" if self.paid_cents > 0 else "to_pay"
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +90,6 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
     login: str
     password_hash: str
-    authority: str
-    authority_name: str
 
 
 class Biller(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,8 +113,28 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     authority_name: str = ""
 
 
+class Citizen(msgspec.Struct, frozen=True, kw_only=True):
+    """A citizen who is logged in."""
+
+    account_id: UUID
+    email: str
+    is_verified: bool
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """What attempts are counted under: `free` of them in a quarter of an hour, then ever slower."""
+
+    name: str
+    free: int
+    longest_seconds: int
+
+
 class ReadModel(Protocol):
-    """What the handlers keep of the events, within one transaction."""
+    """What the handlers keep of the events, within one transaction.
+
+    Events come in any order across topics and may come twice: the same set of facts always leaves
+    the same rows.
+    """
 
     async def keep_invoices(self, published: Sequence[InvoicePublished]) -> None:
         """Keep the highest version of each invoice."""
@@ -129,5 +149,241 @@ class ReadModel(Protocol):
         ...
 
     async def keep_reminders(self, reminders: Sequence[ReminderDue]) -> None:
-        """Note that invoices were reminded."""
+        """Note the latest reminder of invoices, also of those that are not known yet."""
+        ...
+
+
+class Invoices(Protocol):
+    """Invoices as pages ask for them; whose they are is part of every question."""
+
+    async def by_token(self, token: str) -> InvoiceView | None:
+        """Return the invoice that a public token opens, or None."""
+        ...
+
+    async def own_invoices(self, account_id: UUID) -> list[InvoiceView]:
+        """Return the newest invoices of an account, newest first, up to a limit."""
+        ...
+
+    async def own_invoice(self, account_id: UUID, invoice_id: UUID) -> InvoiceView | None:
+        """Return one invoice of an account, or None when it is not theirs."""
+        ...
+
+    async def movements(self, invoice_id: UUID) -> list[Movement]:
+        """Return the money that came and went for an invoice, oldest first."""
+        ...
+
+    async def attach(self, account_id: UUID, invoice_id: UUID, now: datetime) -> None:
+        """Show an invoice in an account from now on; twice is the same as once."""
+        ...
+
+
+class Visitors(Protocol):
+    """Accounts, sessions and attempts to get in."""
+
+    async def find_account(self, email: str) -> Account | None:
+        """Return the account of an address, or None."""
+        ...
+
+    async def add_account(self, account: Account, now: datetime) -> bool:
+        """Open an account; False when the address has one, which stays as it is."""
+        ...
+
+    async def find_agent(self, login: str) -> Agent | None:
+        """Return an agent, or None."""
+        ...
+
+    async def open_session(
+        self,
+        secret: str,
+        now: datetime,
+        *,
+        account_id: UUID | None = None,
+        login: str | None = None,
+    ) -> None:
+        """Open a session, of a citizen or of an agent, under a secret that is kept as a digest."""
+        ...
+
+    async def visitor(self, secret: str, now: datetime) -> Visitor | None:
+        """Return who is behind a session that has not ended, and keep it awake."""
+        ...
+
+    async def end_session(self, secret: str) -> None:
+        """End a session on the server."""
+        ...
+
+    async def find_biller(self, client_id: str) -> Biller | None:
+        """Return a billing application, or None."""
+        ...
+
+    async def regie_labels(self, authority: str) -> dict[str, str]:
+        """Return the names of an authority's régies by code."""
+        ...
+
+    async def knock(self, buckets: Sequence[Bucket], now: datetime) -> timedelta | None:
+        """Count one attempt before it is made; return how long to wait instead, or None to go on.
+
+        Attempts that come at the same time are counted one after the other, so that many at once
+        get no more tries than many in a row.
+        """
+        ...
+
+    async def closed_for(self, buckets: Sequence[Bucket], now: datetime) -> timedelta | None:
+        """Return how long to wait before an attempt, counting none; None to go on."""
+        ...
+
+    async def forgive(self, cleared: Bucket, lessened: Sequence[Bucket] = ()) -> None:
+        """After a success: forget the attempts of one bucket and take one back from others."""
+        ...
+
+
+class Portal(Invoices, Visitors, Protocol):
+    """All that pages keep and ask, within one transaction."""
+
+
+class RefusedError(PermanentError):
+    """Another service refused, with its own code and French sentence."""
+
+    slug = "refused"
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        """Keep what the problem document says."""
+        super().__init__(f"{status} {problem.get('code')}")
+        self.status = status
+        self.code = str(problem.get("code", ""))
+        self.detail = str(problem.get("detail", ""))
+        self.payment_id = str(problem.get("payment_id", ""))
+
+
+class ServiceUnavailableError(TransientError):
+    """Another service did not answer, or not in a way that can be understood."""
+
+    slug = "service-unavailable"
+
+
+class BusyError(TransientError):
+    """More people try to log in at once than can be served."""
+
+    slug = "busy"
+
+
+class PasswordKeeper(Protocol):
+    """Makes and checks hashes of passwords; both are slow on purpose.
+
+    Both raise:
+        BusyError: too many are waiting.
+    """
+
+    async def hash(self, password: str) -> str:
+        """Return the hash to keep."""
+        ...
+
+    async def matches(self, password_hash: str | None, password: str) -> bool:
+        """Tell whether a password is the right one; as slow when there is no one to compare to."""
+        ...
+
+
+class PaymentForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What the payer's browser posts to the provider."""
+
+    url: str
+    method: str
+    fields: dict[str, str]
+
+
+class StartedPayment(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment that was opened."""
+
+    payment_id: UUID
+    amount_cents: int
+    form: PaymentForm
+
+
+class PaidInvoice(msgspec.Struct, frozen=True, kw_only=True):
+    """One invoice of a payment."""
+
+    invoice_id: UUID
+    number: str
+    amount_cents: int
+
+
+class PaymentState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a payment stands: `open`, `captured`, `refused`, `abandoned` or `expired`."""
+
+    payment_id: UUID
+    state: str
+    amount_cents: int
+    invoices: tuple[PaidInvoice, ...] = ()
+
+
+class PaymentDemand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which invoices are to be paid, where the payer comes back to; never an amount."""
+
+    invoice_ids: tuple[UUID, ...]
+    return_url: str
+    email: str | None = None
+    language: str = "fr"
+    idempotency_key: str | None = None
+
+
+class CollectedItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What one régie collected on one day, in cents."""
+
+    day: date
+    regie: str
+    amount_cents: int
+    payments: int = 0
+
+
+class Collected(msgspec.Struct, frozen=True, kw_only=True):
+    """What an authority collected, by day and régie."""
+
+    items: tuple[CollectedItem, ...] = ()
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one step of the flow takes, in seconds."""
+
+    step: str
+    count: int
+    mean_seconds: float
+    p50_seconds: float
+    p95_seconds: float
+
+
+class Delays(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the steps take."""
+
+    steps: tuple[Step, ...] = ()
+
+
+class OtherServices(Protocol):
+    """Calls to the other services, by which the gateway asks for what needs an answer.
+
+    All of them raise:
+        RefusedError: the service refused, and says why.
+        ServiceUnavailableError: it did not answer.
+    """
+
+    async def start_payment(self, demand: PaymentDemand) -> StartedPayment:
+        """Open a payment of all that is owed; the same key again gives the same payment."""
+        ...
+
+    async def payment(self, payment_id: UUID) -> PaymentState:
+        """Return where a payment stands."""
+        ...
+
+    async def abandon(self, payment_id: UUID) -> PaymentState:
+        """Close an open payment: the payer starts again."""
+        ...
+
+    def document(self, invoice_id: UUID) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open the published PDF, to be read in pieces."""
+        ...
+
+    async def collected(self, authority: str, first: date, last: date) -> Collected:
+        """Return what was collected, by day and régie."""
+        ...
+
+    async def delays(self, authority: str) -> Delays:
+        """Return how long the steps take."""
         ...

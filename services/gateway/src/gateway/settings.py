@@ -22,5 +22,9 @@ class Settings(CommonSettings, frozen=True, kw_only=True):
     """Address of the live figures."""
     card_provider_origins: str = ""
     """Origins, space-separated, to which payers are handed over."""
+    trusted_proxies: str = ""
+    """Networks, space-separated, of the proxies before us, whose X-Forwarded-For is believed."""
+    tidy_interval_seconds: float = 900.0
+    """Pause between two clean-ups of ended sessions, counted attempts and the inbox."""
     cookie_secure: bool = True
     """Off only where the portal is served without TLS: the demo."""

@@ -1,107 +1,37 @@
-"""The other services, asked for what needs an answer: a payment, a document, figures."""
+"""The other services, asked over HTTP for what needs an answer: a payment, a document, figures."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import aiohttp
 import msgspec
 import structlog
 
-from shared.errors import PermanentError, TransientError
+from gateway.ports import (
+    Collected,
+    Delays,
+    PaymentDemand,
+    PaymentState,
+    RefusedError,
+    ServiceUnavailableError,
+    StartedPayment,
+)
 
 logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
-TIMEOUT = aiohttp.ClientTimeout(total=15)
+T = TypeVar("T")
 
-
-class ServiceUnavailableError(TransientError):
-    """Another service did not answer."""
-
-    slug = "service-unavailable"
-
-
-class RefusedError(PermanentError):
-    """Another service refused, with its own code and French sentence."""
-
-    slug = "refused"
-
-    def __init__(self, status: int, problem: dict[str, Any]) -> None:
-        """Keep the problem document."""
-        super().__init__(f"{status} {problem.get('code')}")
-        self.status = status
-        self.code = str(problem.get("code", ""))
-        self.detail = str(problem.get("detail", ""))
-        self.payment_id = str(problem.get("payment_id", ""))
-
-
-class PaymentForm(msgspec.Struct, frozen=True, kw_only=True):
-    """What the payer's browser posts to the provider."""
-
-    url: str
-    method: str
-    fields: dict[str, str]
-
-
-class StartedPayment(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment that was opened."""
-
-    payment_id: UUID
-    amount_cents: int
-    form: PaymentForm
-
-
-class PaidInvoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One invoice of a payment."""
-
-    invoice_id: UUID
-    number: str
-    amount_cents: int
-
-
-class PaymentState(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a payment stands."""
-
-    payment_id: UUID
-    state: str
-    amount_cents: int
-    invoices: tuple[PaidInvoice, ...] = ()
-
-
-class CollectedItem(msgspec.Struct, frozen=True, kw_only=True):
-    """What one régie collected on one day, in cents."""
-
-    day: date
-    regie: str
-    amount_cents: int
-    payments: int = 0
-
-
-class Collected(msgspec.Struct, frozen=True, kw_only=True):
-    """What an authority collected, by day and régie."""
-
-    items: tuple[CollectedItem, ...] = ()
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """How long one step of the flow takes, in seconds."""
-
-    step: str
-    count: int
-    mean_seconds: float
-    p50_seconds: float
-    p95_seconds: float
-
-
-class Delays(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the steps take."""
-
-    steps: tuple[Step, ...] = ()
+TIMEOUT = aiohttp.ClientTimeout(total=15, connect=3)
+DOCUMENT_TIMEOUT = aiohttp.ClientTimeout(total=120, connect=3, sock_read=15)
+LONGEST_ANSWER_BYTES = 1_048_576
+PIECE_BYTES = 65_536
 
 
 class Services:
-    """Calls to the other services, with the gateway's own token."""
+    """Calls to the other services with the gateway's own token; see `ports.OtherServices`."""
 
     def __init__(
         self,
@@ -112,56 +42,74 @@ class Services:
         publication_url: str,
         figures_url: str,
     ) -> None:
-        """Call through `session`."""
+        """Call through `session`, with what `token` returns."""
         self._session = session
         self._token = token
         self._payment_url = payment_url.rstrip("/")
         self._publication_url = publication_url.rstrip("/")
         self._figures_url = figures_url.rstrip("/")
 
-    async def start_payment(
-        self, invoice_ids: list[UUID], return_url: str, email: str | None
-    ) -> StartedPayment:
-        """Open a payment of all that is owed on these invoices.
-
-        Raises:
-            RefusedError: payment's own refusal.
-            ServiceUnavailableError: it did not answer.
-        """
-        demand = {"invoice_ids": invoice_ids, "return_url": return_url, "email": email}
-        content = await self._call("POST", f"{self._payment_url}/v1/payments", demand)
-        return msgspec.json.decode(content, type=StartedPayment)
+    async def start_payment(self, demand: PaymentDemand) -> StartedPayment:
+        """Open a payment of all that is owed; the same key again gives the same payment."""
+        return await self._call(
+            "POST", f"{self._payment_url}/v1/payments", StartedPayment, body=demand
+        )
 
     async def payment(self, payment_id: UUID) -> PaymentState:
         """Return where a payment stands."""
-        content = await self._call("GET", f"{self._payment_url}/v1/payments/{payment_id}")
-        return msgspec.json.decode(content, type=PaymentState)
+        address = f"{self._payment_url}/v1/payments/{payment_id}"
+        return await self._call("GET", address, PaymentState)
 
     async def abandon(self, payment_id: UUID) -> PaymentState:
         """Close an open payment: the payer starts again."""
         address = f"{self._payment_url}/v1/payments/{payment_id}/abandon"
-        return msgspec.json.decode(await self._call("POST", address), type=PaymentState)
+        return await self._call("POST", address, PaymentState)
 
-    async def document(self, invoice_id: UUID) -> bytes:
-        """Return the published PDF."""
-        return await self._call(
-            "GET", f"{self._publication_url}/v1/invoices/{invoice_id}/document.pdf"
-        )
+    @asynccontextmanager
+    async def document(self, invoice_id: UUID) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open the published PDF, to be read in pieces."""
+        address = f"{self._publication_url}/v1/invoices/{invoice_id}/document.pdf"
+        async with self._answer("GET", address, timeout=DOCUMENT_TIMEOUT) as answer:
+            yield answer.content.iter_chunked(PIECE_BYTES)
 
     async def collected(self, authority: str, first: date, last: date) -> Collected:
         """Return what was collected, by day and régie."""
-        query = f"authority={authority}&from={first}&to={last}"
-        content = await self._call("GET", f"{self._figures_url}/figures/collected?{query}")
-        return msgspec.json.decode(content, type=Collected)
+        query = {"authority": authority, "from": first.isoformat(), "to": last.isoformat()}
+        address = f"{self._figures_url}/figures/collected"
+        return await self._call("GET", address, Collected, query=query)
 
     async def delays(self, authority: str) -> Delays:
         """Return how long the steps take."""
-        content = await self._call(
-            "GET", f"{self._figures_url}/figures/delays?authority={authority}"
-        )
-        return msgspec.json.decode(content, type=Delays)
+        address = f"{self._figures_url}/figures/delays"
+        return await self._call("GET", address, Delays, query={"authority": authority})
 
-    async def _call(self, method: str, address: str, body: object = None) -> bytes:
+    async def _call(
+        self,
+        method: str,
+        address: str,
+        shape: type[T],
+        *,
+        body: object = None,
+        query: dict[str, str] | None = None,
+    ) -> T:
+        async with self._answer(method, address, body=body, query=query) as answer:
+            received = await _read(answer)
+        try:
+            return msgspec.json.decode(received, type=shape)
+        except msgspec.DecodeError as error:
+            logger.warning("answer not understood", address=address, error=str(error))
+            raise ServiceUnavailableError(str(error)) from error
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        method: str,
+        address: str,
+        *,
+        body: object = None,
+        query: dict[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,  # noqa: ASYNC109 - aiohttp's own
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"Authorization": f"Bearer {self._token()}"}
         content = None
         if body is not None:
@@ -171,23 +119,35 @@ class Services:
             async with self._session.request(
                 method,
                 address,
+                params=query,
                 data=content,
                 headers=headers,
-                timeout=TIMEOUT,
+                timeout=timeout,
                 allow_redirects=False,
             ) as answer:
-                received = await answer.read()
-                status = answer.status
+                if answer.status not in {200, 201}:
+                    raise _refusal(answer.status, await _read(answer), address)
+                yield answer
         except (aiohttp.ClientError, TimeoutError) as error:
             logger.warning("service did not answer", address=address, error=repr(error))
-            raise ServiceUnavailableError(str(error)) from error
-        if status >= 500:
-            message = f"{status} from {address}"
-            raise ServiceUnavailableError(message)
-        if status >= 400:
-            try:
-                problem = msgspec.json.decode(received, type=dict[str, Any])
-            except msgspec.DecodeError:
-                problem = {}
-            raise RefusedError(status, problem)
-        return received
+            raise ServiceUnavailableError(repr(error)) from error
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    received = await answer.content.read(LONGEST_ANSWER_BYTES)
+    while not answer.content.at_eof() and len(received) < LONGEST_ANSWER_BYTES:
+        received += await answer.content.read(LONGEST_ANSWER_BYTES - len(received))
+    return received
+
+
+def _refusal(status: int, received: bytes, address: str) -> RefusedError | ServiceUnavailableError:
+    """Return what to raise: a refusal is the payer's business, a refused token is ours."""
+    if status >= 500 or status in (401, 403) or status < 400:
+        logger.warning("service failed", address=address, status=status)
+        message = f"{status} from {address}"
+        return ServiceUnavailableError(message)
+    try:
+        problem = msgspec.json.decode(received, type=dict[str, Any])
+    except msgspec.DecodeError:
+        problem = {}
+    return RefusedError(status, problem)

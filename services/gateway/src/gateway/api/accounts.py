@@ -4,54 +4,64 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from gateway.adapters.passwords import Passwords
-from gateway.api.login import LONGEST_PASSWORD, prove
-from gateway.api.web import (
-    buckets,
-    log_in,
-    render,
+from gateway.api.forgery import read_form
+from gateway.api.language import LANGUAGES, say
+from gateway.api.login import LONGEST_NAME, LONGEST_PASSWORD, prove
+from gateway.api.site import (
+    citizen_of,
     require_citizen,
-    require_open,
     safe_path,
     see_other,
     site_of,
 )
-from gateway.ports import Account
-from gateway.store import PostgresPortal
+from gateway.api.throttling import by_address, knock
+from gateway.api.web import YEAR_SECONDS, log_in, page, render
+from gateway.ports import Account, PasswordKeeper
 from shared.http import Operation
 
 SHORTEST_PASSWORD = 12
+FEWEST_CHARACTERS = 5
 """CNIL 2022-100: twelve characters with throttling; no rule on which, no forced change."""
+LEGAL = ("accessibilite", "mentions-legales", "donnees-personnelles")
 
 
 class Accounts:
     """Pages of accounts."""
 
-    def __init__(self, passwords: Passwords) -> None:
+    def __init__(self, passwords: PasswordKeeper) -> None:
         """Check passwords with `passwords`."""
         self._passwords = passwords
 
     async def get_home(self, request: web.Request) -> web.Response:
         """Welcome."""
-        return render(request, "home.html")
+        return render(request, "home.html", code="", error="")
 
-    async def get_login(self, request: web.Request) -> web.Response:
+    async def get_login(self, request: web.Request) -> web.StreamResponse:
         """Ask who is there."""
+        following = safe_path(request.query.get("suite", ""), "")
+        if citizen_of(request) is not None:
+            return see_other(following or "/factures")
         return render(
-            request, "login.html", email="", error="", next=request.query.get("suite", "")
+            request,
+            "login.html",
+            email="",
+            error="",
+            following=following,
+            is_opened=request.query.get("compte") == "demande",
         )
 
     async def post_login(self, request: web.Request) -> web.StreamResponse:
         """Log in; one answer for an unknown address and a wrong password."""
-        fields = await request.post()
-        email = str(fields.get("email", "")).strip()[:254]
+        fields = await read_form(request)
+        email = fields.get("email").strip()[:LONGEST_NAME]
+        following = safe_path(fields.get("suite"), "")
         account = await prove(
             request,
             self._passwords,
             "login",
             email,
-            str(fields.get("password", "")),
-            PostgresPortal.find_account,
+            fields.get("password"),
+            lambda portal, name: portal.find_account(name),
         )
         if account is None:
             return render(
@@ -59,10 +69,11 @@ class Accounts:
                 "login.html",
                 status=401,
                 email=email,
-                error="Adresse ou mot de passe incorrect.",
-                next=str(fields.get("suite", "")),
+                error=say(request, "Adresse ou mot de passe incorrect."),
+                following=following,
+                is_opened=False,
             )
-        response = see_other(safe_path(str(fields.get("suite", ""))))
+        response = see_other(following or "/factures")
         await log_in(request, response, account_id=account.account_id)
         return response
 
@@ -74,7 +85,8 @@ class Accounts:
             async with site.open_portal() as portal:
                 await portal.end_session(secret)
         response = see_other("/")
-        response.del_cookie(site.session_cookie, path="/", secure=site.is_secure)
+        for name in (site.session_cookie, site.payment_cookie):
+            response.del_cookie(name, path="/", secure=site.is_secure, httponly=True)
         return response
 
     async def get_account(self, request: web.Request) -> web.Response:
@@ -83,33 +95,41 @@ class Accounts:
 
     async def get_opening(self, request: web.Request) -> web.Response:
         """Offer to open an account."""
-        return render(request, "opening.html", email="", error="")
+        return render(request, "opening.html", email="", errors={})
 
     async def post_opening(self, request: web.Request) -> web.StreamResponse:
-        """Open an account and log in; an address that has one gets the same words as a typo."""
-        fields = await request.post()
-        email = str(fields.get("email", "")).strip()[:254]
-        password = str(fields.get("password", ""))
-        error = _problem(email, password)
-        names = buckets(request, "opening")
-        await require_open(request, names)
-        if not error:
-            account = Account(
-                account_id=uuid4(),
-                email=email,
-                password_hash=await self._passwords.hash(password),
-                verified_at=None,
-            )
-            site = site_of(request)
-            async with site.open_portal() as portal:
-                is_new = await portal.add_account(account, site.clock.now())
-                await portal.fail(names, site.clock.now())
-            if is_new:
-                response = see_other("/factures")
-                await log_in(request, response, account_id=account.account_id)
-                return response
-            error = "Ce compte ne peut être créé. Si vous en avez déjà un, connectez-vous."
-        return render(request, "opening.html", status=422, email=email, error=error)
+        """Open an account, unless the address has one: the answer is the same, and as slow.
+
+        Whoever opened it logs in next. So nobody learns from here whether an address has an
+        account, and a stranger who types an address gets neither its account nor its invoices.
+        """
+        fields = await read_form(request)
+        email = fields.get("email").strip()
+        password = fields.get("password")
+        errors = _problems(request, email, password)
+        if errors:
+            return render(request, "opening.html", status=422, email=email, errors=errors)
+        await knock(request, by_address(request, "opening"))
+        account = Account(
+            account_id=uuid4(),
+            email=email,
+            password_hash=await self._passwords.hash(password),
+            verified_at=None,
+        )
+        site = site_of(request)
+        async with site.open_portal() as portal:
+            await portal.add_account(account, site.clock.now())
+        return see_other("/connexion?compte=demande")
+
+    async def post_language(self, request: web.Request) -> web.StreamResponse:
+        """Speak another language from now on."""
+        fields = await read_form(request)
+        chosen = fields.get("langue")
+        site = site_of(request)
+        response = see_other(safe_path(fields.get("suite"), "/"))
+        if chosen in LANGUAGES:
+            site.keep(response, site.language_cookie, chosen, YEAR_SECONDS)
+        return response
 
     async def get_legal(self, request: web.Request) -> web.Response:
         """Show one of the pages that the law asks for."""
@@ -117,17 +137,6 @@ class Accounts:
 
     def operations(self) -> list[Operation]:
         """Return what is served."""
-
-        def page(method: str, path: str, handler: object, summary: str) -> Operation:
-            return Operation(
-                method=method,
-                path=path,
-                handler=handler,  # type: ignore[arg-type]
-                summary=summary,
-                responses={200: "text/html"},
-                tags=("portal",),
-            )
-
         return [
             page("GET", "/", self.get_home, "Welcome."),
             page("GET", "/connexion", self.get_login, "Log in."),
@@ -136,18 +145,32 @@ class Accounts:
             page("GET", "/compte", self.get_account, "The account."),
             page("GET", "/compte/creer", self.get_opening, "Open an account."),
             page("POST", "/compte/creer", self.post_opening, "Open an account."),
-            page("GET", "/accessibilite", self.get_legal, "Accessibility statement."),
-            page("GET", "/mentions-legales", self.get_legal, "Legal notice."),
-            page("GET", "/donnees-personnelles", self.get_legal, "Personal data."),
+            page("POST", "/langue", self.post_language, "Speak another language."),
+            *(page("GET", f"/{name}", self.get_legal, f"Legal page: {name}.") for name in LEGAL),
         ]
 
 
-def _problem(email: str, password: str) -> str:
-    local, at, domain = email.partition("@")
-    if not (local and at and "." in domain) or not email.isprintable() or " " in email:
-        return "Écrivez une adresse électronique complète, par exemple camille@example.org."
+def _problems(request: web.Request, email: str, password: str) -> dict[str, str]:
+    """Return what is wrong, by field."""
+    found: dict[str, str] = {}
+    local, at, domain = email.rpartition("@")
+    is_plain = email.isprintable() and not set(' ,;<>"') & set(email)
+    if not (local and at and "." in domain.strip(".") and is_plain) or len(email) > LONGEST_NAME:
+        found["email"] = say(
+            request, "Écrivez une adresse électronique complète, par exemple camille@example.org."
+        )
     if len(password) < SHORTEST_PASSWORD:
-        return f"Le mot de passe compte au moins {SHORTEST_PASSWORD} caractères."
-    if len(password) > LONGEST_PASSWORD:
-        return f"Le mot de passe compte au plus {LONGEST_PASSWORD} caractères."
-    return ""
+        found["password"] = say(
+            request,
+            "Le mot de passe compte au moins %(count)d caractères.",
+            count=SHORTEST_PASSWORD,
+        )
+    elif len(password) > LONGEST_PASSWORD:
+        found["password"] = say(
+            request, "Le mot de passe compte au plus %(count)d caractères.", count=LONGEST_PASSWORD
+        )
+    elif len(set(password)) < FEWEST_CHARACTERS or password.lower() == email.lower():
+        found["password"] = say(
+            request, "Ce mot de passe se devine trop facilement : choisissez-en un autre."
+        )
+    return found

@@ -5,10 +5,11 @@ from typing import Protocol, TypeVar
 
 from aiohttp import web
 
-from gateway.adapters.passwords import Passwords
-from gateway.api.web import buckets, require_open, site_of
-from gateway.store import PostgresPortal
+from gateway.api.site import site_of
+from gateway.api.throttling import by_address, by_name, knock
+from gateway.ports import PasswordKeeper, Portal
 
+LONGEST_NAME = 254
 LONGEST_PASSWORD = 200
 
 
@@ -26,28 +27,29 @@ P = TypeVar("P", bound=Person)
 
 async def prove(
     request: web.Request,
-    passwords: Passwords,
+    passwords: PasswordKeeper,
     kind: str,
     name: str,
     password: str,
-    find: Callable[[PostgresPortal, str], Awaitable[P | None]],
+    find: Callable[[Portal, str], Awaitable[P | None]],
 ) -> P | None:
     """Return who gave the right password, or None; an unknown name takes as long as a wrong one.
 
     Raises:
-        ProblemError: 429, too many failures for that name or from that place.
+        ProblemError: 429, too many attempts for that name or from that place.
+        BusyError: too many people try at once.
     """
-    names = buckets(request, kind, name)
-    await require_open(request, names)
+    by_whom, from_where = by_name(kind, name), by_address(request, kind)
+    await knock(request, by_whom, from_where)
     site = site_of(request)
     async with site.open_portal() as portal:
         person = await find(portal, name)
-    is_right = await passwords.matches(
-        person.password_hash if person else None, password[:LONGEST_PASSWORD]
+    is_possible = len(name) <= LONGEST_NAME and len(password) <= LONGEST_PASSWORD
+    is_right = is_possible and await passwords.matches(
+        person.password_hash if person else None, password
     )
+    if person is None or not is_right:
+        return None
     async with site.open_portal() as portal:
-        if person is None or not is_right:
-            await portal.fail(names, site.clock.now())
-            return None
-        await portal.forgive(names[-1])
+        await portal.forgive(by_whom, (from_where,))
     return person

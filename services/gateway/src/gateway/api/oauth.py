@@ -3,13 +3,17 @@
 import base64
 import binascii
 import hmac
+import math
+from datetime import timedelta
 from urllib.parse import unquote_plus
 
 from aiohttp import web
 
 from gateway.adapters.tokens import BILLER_SECONDS, TokenSigner
-from gateway.api.web import buckets, require_open, site_of
-from gateway.store import digest
+from gateway.api.forgery import read_form
+from gateway.api.site import site_of
+from gateway.api.throttling import by_address
+from gateway.visitor_store import digest
 from shared.auth import Principal
 from shared.http import Operation, ProblemError, json_response
 
@@ -24,39 +28,47 @@ class OAuth:
         self._signer = signer
 
     async def post_token(self, request: web.Request) -> web.Response:
-        """Exchange a biller's credentials for an access token."""
+        """Exchange a biller's credentials for an access token; errors as RFC 6749, 5.2, says."""
         if request.content_type != "application/x-www-form-urlencoded":
             return _refuse("invalid_request", "the body must be a form")
-        fields = await request.post()
-        if any(len(fields.getall(name)) > 1 for name in fields):
+        try:
+            fields = await read_form(request)
+        except ProblemError:
+            return _refuse("invalid_request", "the form cannot be read")
+        if fields.repeats:
             return _refuse("invalid_request", "a parameter comes twice")
-        form = {name: str(value) for name, value in fields.items()}
+        form = dict(fields.fields)
         grant = form.get("grant_type")
         if grant != "client_credentials":
             slug = "unsupported_grant_type" if grant else "invalid_request"
             return _refuse(slug, "grant_type must be client_credentials")
+        if "Authorization" in request.headers and "client_secret" in form:
+            return _refuse("invalid_request", "credentials come in two ways")
         credentials = _credentials(request, form)
         if credentials is None:
             return _unknown_client(request)
-        client_id, secret = credentials
-        names = buckets(request, "token", client_id)
-        try:
-            await require_open(request, names)
-        except ProblemError as error:
-            refusal = _refuse("temporarily_unavailable", "too many failures", status=429)
-            refusal.headers.update(error.headers)
-            return refusal
+        return await self._answer(request, *credentials, form.get("scope", ""))
+
+    async def _answer(
+        self, request: web.Request, client_id: str, secret: str, scope: str
+    ) -> web.Response:
+        # Not by name: a stranger must not be able to keep a town's billing application out.
+        buckets = (by_address(request, "token"),)
         site = site_of(request)
         async with site.open_portal() as portal:
-            biller = await portal.find_biller(client_id)
-            # Secrets are 256 random bits, which no dictionary holds: a plain digest keeps them.
+            wait = await portal.closed_for(buckets, site.clock.now())
+            biller = await portal.find_biller(client_id) if wait is None else None
+            # Secrets are drawn from 256 random bits, which no dictionary holds and no machine can
+            # try: a plain digest keeps them as well as a slow hash, and answers at once.
             kept = biller.secret_sha256 if biller else digest("")
             is_right = hmac.compare_digest(kept, digest(secret)) and biller is not None
-            if not is_right:
-                await portal.fail(names, site.clock.now())
+            if wait is None and not is_right:
+                await portal.knock(buckets, site.clock.now())
+        if wait is not None:
+            return _too_many(wait)
         if biller is None or not is_right:
             return _unknown_client(request)
-        asked = set(form.get("scope", "").split())
+        asked = set(scope.split())
         if not asked <= set(biller.scopes):
             return _refuse("invalid_scope", "a scope was not granted to this client")
         scopes = frozenset(asked or biller.scopes)
@@ -109,8 +121,12 @@ def _credentials(request: web.Request, form: dict[str, str]) -> tuple[str, str] 
         except (binascii.Error, UnicodeDecodeError):
             return None
         client_id, separator, secret = text.partition(":")
+        if not separator:
+            return None
         # RFC 6749, 2.3.1: both halves are form-encoded before they are joined.
-        return (unquote_plus(client_id), unquote_plus(secret)) if separator else None
+        client_id, secret = unquote_plus(client_id), unquote_plus(secret)
+        # PostgreSQL holds no such character, so no client has it in its name.
+        return None if "\x00" in client_id else (client_id, secret)
     if form.get("client_id") and form.get("client_secret"):
         return form["client_id"], form["client_secret"]
     return None
@@ -120,6 +136,12 @@ def _refuse(slug: str, description: str, *, status: int = 400) -> web.Response:
     return json_response(
         {"error": slug, "error_description": description}, status=status, headers=NO_STORE
     )
+
+
+def _too_many(wait: timedelta) -> web.Response:
+    refusal = _refuse("invalid_client", "too many failures, try later", status=429)
+    refusal.headers["Retry-After"] = str(max(1, math.ceil(wait.total_seconds())))
+    return refusal
 
 
 def _unknown_client(request: web.Request) -> web.Response:

@@ -1,0 +1,104 @@
+"""The portal's languages: written in French, read in English through a gettext catalogue."""
+
+import gettext
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from babel.dates import format_date, format_datetime
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency
+from jinja2 import pass_context
+from jinja2.runtime import Context
+
+from gateway.api.site import site_of
+from shared.clock import PARIS
+from shared.money import CURRENCY, format_euros
+
+LANGUAGES = ("fr", "en")
+FOLDER = Path(__file__).parents[1] / "locale"
+
+
+class French(gettext.NullTranslations):
+    """The language in which the pages are written."""
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        """Return the plural from two on: nothing and one are singular in French."""
+        return msgid1 if n < 2 else msgid2
+
+
+@cache
+def translations(language: str) -> gettext.NullTranslations:
+    """Return the texts of a language; what a catalogue lacks is shown in French."""
+    if language == "fr":
+        return French()
+    with (FOLDER / f"{language}.po").open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    found = gettext.GNUTranslations(compiled)
+    found.add_fallback(French())
+    return found
+
+
+def language_of(request: web.Request) -> str:
+    """Return the language that the visitor chose; French unless they did."""
+    chosen = request.cookies.get(site_of(request).language_cookie, "")
+    return chosen if chosen in LANGUAGES else "fr"
+
+
+def say(request: web.Request, text: str, **values: object) -> str:
+    """Return a French sentence in the visitor's language, with its values filled in."""
+    found = translations(language_of(request)).gettext(text)
+    return found % values if values else found
+
+
+def spoken(language: str) -> dict[str, Any]:
+    """Return what templates need to speak a language."""
+    texts = translations(language)
+    return {
+        "language": language,
+        "gettext": texts.gettext,
+        "ngettext": texts.ngettext,
+        "_": texts.gettext,
+    }
+
+
+def _locale(context: Context) -> str:
+    return "en_GB" if context.get("language") == "en" else "fr_FR"
+
+
+@pass_context
+def euros(context: Context, cents: int) -> str:
+    """Return an amount as the reader writes it."""
+    if _locale(context) == "fr_FR":
+        return format_euros(cents)
+    # Whole cents divided by a hundred are exact to the cent at any amount of ours.
+    return format_currency(cents / 100, CURRENCY, locale=_locale(context))
+
+
+@pass_context
+def day(context: Context, value: date) -> str:
+    """Return `24 novembre 2026`."""
+    return _unbroken(format_date(value, "d MMMM y", locale=_locale(context)))
+
+
+@pass_context
+def moment(context: Context, instant: datetime) -> str:
+    """Return the day and the hour in France."""
+    form = "d MMMM y 'at' HH:mm" if context.get("language") == "en" else "d MMMM y 'à' HH 'h' mm"
+    return _unbroken(format_datetime(instant.astimezone(PARIS), form, locale=_locale(context)))
+
+
+def _unbroken(text: str) -> str:
+    """Return a date that no line breaks in two."""
+    return text.replace(" ", "\u00a0")
+
+
+FILTERS: dict[str, Callable[..., str]] = {"euros": euros, "jour": day, "moment": moment}

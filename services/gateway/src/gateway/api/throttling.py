@@ -1,0 +1,102 @@
+"""How often somebody may try, and who somebody is: an address of the network, and a name."""
+
+import ipaddress
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+
+from aiohttp import web
+
+from gateway.api.language import say
+from gateway.api.site import Network, site_of
+from gateway.ports import Bucket
+from shared.problem import ProblemError
+
+FREE_BY_NAME = 5
+"""ASVS 6.3.1: five attempts in a quarter of an hour for one account, then ever slower."""
+FREE_BY_ADDRESS = 20
+"""More for one address of the network: a family, a town hall, a telephone company share one."""
+FREE_CODES = 30
+LONGEST_BY_NAME_SECONDS = 300
+"""Never so long that a stranger could keep somebody out of their own account."""
+LONGEST_BY_ADDRESS_SECONDS = 900
+PREFIX_V6 = 64
+"""What one subscriber holds of IPv6."""
+
+
+def by_name(kind: str, name: str) -> Bucket:
+    """Return the bucket of attempts that concern one account."""
+    return Bucket(
+        name=f"{kind}:name:{name.lower()}",
+        free=FREE_BY_NAME,
+        longest_seconds=LONGEST_BY_NAME_SECONDS,
+    )
+
+
+def by_address(request: web.Request, kind: str, free: int = FREE_BY_ADDRESS) -> Bucket:
+    """Return the bucket of attempts that come from one subscriber of the network."""
+    return Bucket(
+        name=f"{kind}:address:{subscriber(request)}",
+        free=free,
+        longest_seconds=LONGEST_BY_ADDRESS_SECONDS,
+    )
+
+
+def subscriber(request: web.Request) -> str:
+    """Return the address that a request came from, as far as our own proxies tell it.
+
+    Each proxy appends to `X-Forwarded-For` whom it heard; what stands left of the last address
+    that is not one of ours was written by the caller, and is worth nothing.
+    """
+    proxies = site_of(request).trusted_proxies
+    hops = [
+        part.strip()
+        for header in request.headers.getall("X-Forwarded-For", [])
+        for part in header.split(",")
+    ]
+    heard = request.remote or ""
+    while hops and _is_within(heard, proxies):
+        heard = hops.pop()
+    return _network(heard)
+
+
+def _is_within(text: str, networks: Sequence[Network]) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
+
+
+def _network(text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, PREFIX_V6), strict=False))
+    return str(address)
+
+
+async def knock(request: web.Request, *buckets: Bucket) -> None:
+    """Count an attempt before it is made.
+
+    Raises:
+        ProblemError: 429, with the seconds to wait: too many were made before.
+    """
+    site = site_of(request)
+    async with site.open_portal() as portal:
+        wait = await portal.knock(buckets, site.clock.now())
+    if wait is not None:
+        raise too_many(request, wait)
+
+
+def too_many(request: web.Request, wait: timedelta) -> ProblemError:
+    """Return the answer to one attempt too many."""
+    seconds = max(1, math.ceil(wait.total_seconds()))
+    return ProblemError(
+        429,
+        "too-many-attempts",
+        say(request, "Trop d’essais. Réessayez dans %(seconds)d secondes.", seconds=seconds),
+        headers={"Retry-After": str(seconds)},
+    )

@@ -1,0 +1,59 @@
+"""A portal on a real PostgreSQL, which the tests start; what lies beyond it is played by fakes."""
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+import gateway
+from demo.postgres import EmbeddedPostgres
+from shared.clock import FixedClock
+from shared.postgres import Database, all_migrations, migrate
+from tests.unit.gateway.door import NOW, Door, FakePasswords, FakeServices
+
+TABLES = (
+    "attachment, session, account, agent, biller, authority, throttle, invoice, movement, outbox"
+)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def database_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Return the address of a migrated database that lives as long as the run."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), port=port) as server:
+        url = await server.create_database("gateway", role="gateway", password="of-tests-only")
+        await migrate(url, all_migrations("gateway", Path(gateway.__file__).parent))
+        yield url
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(NOW)
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str, clock: FixedClock) -> AsyncIterator[Database]:
+    """Return the database, emptied."""
+    database = await Database.connect(database_url, size=8, service="gateway", clock=clock)
+    async with database.transaction() as transaction:
+        await transaction.connection.execute(f"TRUNCATE {TABLES}")
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def services() -> FakeServices:
+    return FakeServices()
+
+
+@pytest_asyncio.fixture
+async def door(
+    database: Database, clock: FixedClock, services: FakeServices
+) -> AsyncIterator[Door]:
+    """Return a browser before the portal."""
+    async with Door(database, clock, services, FakePasswords()) as door:
+        yield door

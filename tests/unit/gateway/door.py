@@ -1,0 +1,377 @@
+"""What the tests of the gateway share: builders, fakes of what is beyond it, and a browser."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+import aiohttp
+import lxml.html
+from aiohttp.test_utils import TestClient, TestServer
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway.adapters.tokens import TokenSigner
+from gateway.api.site import Network, Site
+from gateway.api.web import pages, set_up
+from gateway.app import FORM_BYTES, operations
+from gateway.people_store import PostgresPeople
+from gateway.ports import (
+    Collected,
+    Delays,
+    PaidInvoice,
+    PaymentDemand,
+    PaymentForm,
+    PaymentState,
+    RefusedError,
+    ServiceUnavailableError,
+    StartedPayment,
+)
+from gateway.store import PostgresPortal
+from gateway.visitor_store import digest
+from shared.clock import FixedClock
+from shared.events import InvoicePublished, InvoiceWithdrawn, ReminderDue
+from shared.events.invoice_generated import Kind, Payer, Route, StoredFile
+from shared.http import create_application
+from shared.postgres import Database
+
+NOW = datetime(2026, 11, 24, 13, 5, tzinfo=UTC)
+TODAY = date(2026, 11, 24)
+INVOICE_ID = UUID("00000000-0000-5000-8000-000000000001")
+OTHER_INVOICE_ID = UUID("00000000-0000-5000-8000-000000000002")
+TOKEN = "abcdefghijklmnopqrstuv"
+OTHER_TOKEN = "vutsrqponmlkjihgfedcba"
+EMAIL = "camille.martin@exemple.test"
+PASSWORD = "tilleul-marche-fontaine"
+CLIENT_ID, CLIENT_SECRET = "facturation", "an-example-of-256-random-bits-0123456789"
+PROVIDER = "https://paiement.exemple.test"
+ISSUER = "https://factures.exemple.test"
+
+
+def a_signing_key() -> str:
+    """Return a private key as PEM."""
+    return (
+        ec.generate_private_key(ec.SECP256R1())
+        .private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        .decode()
+    )
+
+
+SIGNER = TokenSigner(a_signing_key(), "", ISSUER)
+
+
+def an_invoice(
+    *,
+    invoice_id: UUID = INVOICE_ID,
+    token: str = TOKEN,
+    version: int = 1,
+    number: str = "2026-0042",
+    amount_cents: int = 4150,
+    due_on: date = TODAY + timedelta(days=20),
+    kind: Kind = "invoice",
+    route: Route = "regie",
+    regie: str = "CANTINE",
+    email: str | None = EMAIL,
+    subject: str = "Restauration scolaire, octobre",
+) -> InvoicePublished:
+    return InvoicePublished(
+        invoice_id=invoice_id,
+        version=version,
+        authority="saint-aubin",
+        authority_name="Ville de Saint-Aubin",
+        regie=regie,
+        regie_label="Restauration scolaire",
+        number=number,
+        kind=kind,
+        route=route,
+        subject=subject,
+        issued_on=date(2026, 11, 1),
+        due_on=due_on,
+        amount_cents=amount_cents,
+        currency="EUR",
+        payer=Payer(reference="FAM-0042", name="Camille Martin", email=email),
+        token=token,
+        document=StoredFile(key="a.pdf", size_bytes=1, sha256="0" * 64),
+        generated_at=NOW,
+        published_at=NOW,
+        readable_until=TODAY + timedelta(days=90),
+    )
+
+
+def a_withdrawal(version: int = 1) -> InvoiceWithdrawn:
+    return InvoiceWithdrawn(
+        invoice_id=INVOICE_ID,
+        version=version,
+        authority="saint-aubin",
+        regie="CANTINE",
+        number="2026-0042",
+        reason="doublon",
+        withdrawn_at=NOW,
+    )
+
+
+def a_reminder(at: datetime = NOW) -> ReminderDue:
+    return ReminderDue(
+        invoice_id=INVOICE_ID,
+        version=1,
+        level=1,
+        authority="saint-aubin",
+        regie="CANTINE",
+        number="2026-0042",
+        due_on=TODAY,
+        outstanding_cents=4150,
+        currency="EUR",
+        decided_at=at,
+    )
+
+
+class FakePasswords:
+    """Hashes that cost nothing; what real ones do is tested beside the adapter."""
+
+    async def hash(self, password: str) -> str:
+        return f"hash of {password}"
+
+    async def matches(self, password_hash: str | None, password: str) -> bool:
+        return password_hash == f"hash of {password}"
+
+
+class FakeServices:
+    """Payment, publication and figures as far as the gateway asks them."""
+
+    def __init__(self) -> None:
+        self.refusal: RefusedError | None = None
+        self.is_down = False
+        self.demands: list[PaymentDemand] = []
+        self.by_key: dict[str, StartedPayment] = {}
+        self.states: dict[UUID, PaymentState] = {}
+        self.abandoned: list[UUID] = []
+        self.collected_items = Collected()
+        self.delays_found = Delays()
+        self.document_bytes = b"%PDF-1.7 a document"
+        self.provider = PROVIDER
+
+    async def start_payment(self, demand: PaymentDemand) -> StartedPayment:
+        self._answer()
+        self.demands.append(demand)
+        key = demand.idempotency_key or ""
+        if key not in self.by_key:
+            started = StartedPayment(
+                payment_id=uuid4(),
+                amount_cents=4150,
+                form=PaymentForm(
+                    url=f"{self.provider}/vads-payment/",
+                    method="POST",
+                    fields={"vads_amount": "4150", "signature": 'a"b<c'},
+                ),
+            )
+            self.by_key[key] = started
+            self.states[started.payment_id] = PaymentState(
+                payment_id=started.payment_id,
+                state="open",
+                amount_cents=4150,
+                invoices=tuple(
+                    PaidInvoice(invoice_id=invoice_id, number="2026-0042", amount_cents=4150)
+                    for invoice_id in demand.invoice_ids
+                ),
+            )
+        return self.by_key[key]
+
+    async def payment(self, payment_id: UUID) -> PaymentState:
+        self._answer()
+        if payment_id not in self.states:
+            raise RefusedError(404, {"code": "unknown-payment"})
+        return self.states[payment_id]
+
+    async def abandon(self, payment_id: UUID) -> PaymentState:
+        self.abandoned.append(payment_id)
+        return self.states[payment_id]
+
+    @asynccontextmanager
+    async def document(self, invoice_id: UUID) -> AsyncIterator[AsyncIterator[bytes]]:
+        self._answer()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for start in range(0, len(self.document_bytes), 7):
+                yield self.document_bytes[start : start + 7]
+
+        yield pieces()
+
+    async def collected(self, authority: str, first: date, last: date) -> Collected:
+        self._answer()
+        return self.collected_items
+
+    async def delays(self, authority: str) -> Delays:
+        self._answer()
+        return self.delays_found
+
+    def _answer(self) -> None:
+        if self.is_down:
+            raise ServiceUnavailableError
+        if self.refusal is not None:
+            raise self.refusal
+
+
+class Page:
+    """What came back."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, content: bytes) -> None:
+        self.status = answer.status
+        self.headers = answer.headers
+        self.cookies = answer.cookies
+        self.content = content
+
+    @property
+    def location(self) -> str:
+        return self.headers["Location"]
+
+    @property
+    def text(self) -> str:
+        """The words on the page, every space made plain."""
+        words = " ".join(str(part) for part in lxml.html.fromstring(self.content).itertext())
+        return " ".join(words.replace("\u202f", " ").replace("\u00a0", " ").split())
+
+    def fields(self, action: str) -> dict[str, str]:
+        """Return the fields of the first form for `action`."""
+        form = next(form for form in self._forms() if form.action == action)
+        return {str(name): str(value) for name, value in form.form_values()}
+
+    def actions(self) -> list[str]:
+        return [str(form.action) for form in self._forms()]
+
+    def _forms(self) -> list[Any]:
+        tree: Any = lxml.html.fromstring(self.content)
+        return list(tree.forms)
+
+
+class Door:
+    """A browser before a portal of its own; it keeps cookies and follows nothing by itself."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: FixedClock,
+        services: FakeServices,
+        passwords: FakePasswords,
+        *,
+        is_secure: bool = False,
+        trusted_proxies: tuple[Network, ...] = (),
+    ) -> None:
+        self.database, self.clock, self.services = database, clock, services
+        self._application = create_application(
+            "gateway",
+            operations(services, passwords, SIGNER),
+            maximum_body_bytes=FORM_BYTES,
+            middlewares=[pages],
+        )
+        site = Site(
+            open_portal=self.portal,
+            clock=clock,
+            public_url=ISSUER,
+            card_origins=(PROVIDER,),
+            is_secure=is_secure,
+            form_key=b"a key of tests",
+            trusted_proxies=trusted_proxies,
+        )
+        set_up(self._application, site)
+        self._client = self._new_client()
+
+    def _new_client(self) -> "TestClient[aiohttp.web.Request, aiohttp.web.Application]":
+        jar = aiohttp.CookieJar(unsafe=True)
+        return TestClient(TestServer(self._application), cookie_jar=jar)
+
+    async def __aenter__(self) -> Self:
+        await self._client.start_server()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._client.close()
+
+    @asynccontextmanager
+    async def portal(self) -> AsyncIterator[PostgresPortal]:
+        async with self.database.transaction() as transaction:
+            yield PostgresPortal(transaction.connection)
+
+    async def publish(self, *invoices: InvoicePublished) -> None:
+        async with self.portal() as portal:
+            await portal.keep_invoices(invoices)
+
+    async def count(self, table: str) -> int:
+        async with self.database.reading() as connection:
+            found: int = await connection.fetchval(f"SELECT count(*) FROM {table}")
+            return found
+
+    async def get(self, path: str, **headers: str) -> Page:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self._client.get(path, allow_redirects=False, headers=named) as answer:
+            return Page(answer, await answer.read())
+
+    async def post(
+        self,
+        path: str,
+        fields: Mapping[str, str] | list[tuple[str, str]] | bytes,
+        headers: Mapping[str, str] | None = None,
+    ) -> Page:
+        """Send a form as it is, with no seal of ours."""
+        async with self._client.post(
+            path, data=fields, allow_redirects=False, headers=headers
+        ) as answer:
+            return Page(answer, await answer.read())
+
+    async def submit(
+        self,
+        path: str,
+        fields: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Page:
+        """Send a form as our own pages do."""
+        seal = (await self.get("/accessibilite")).fields("/langue")["formulaire"]
+        return await self.post(path, {"formulaire": seal, **(fields or {})}, headers)
+
+    def cookie(self, name: str) -> str:
+        found = [cookie.value for cookie in self._client.session.cookie_jar if cookie.key == name]
+        return found[0] if found else ""
+
+    def forget_cookies(self) -> None:
+        self._client.session.cookie_jar.clear()
+
+    def set_cookie(self, name: str, value: str) -> None:
+        self._client.session.cookie_jar.update_cookies({name: value})
+
+    async def add_account(self, *, email: str = EMAIL, verified: bool = True) -> UUID:
+        account_id = uuid4()
+        async with self.database.transaction() as transaction:
+            await PostgresPeople(transaction.connection).keep_account(
+                account_id, email, f"hash of {PASSWORD}", NOW if verified else None, NOW
+            )
+        return account_id
+
+    async def log_in(self, *, email: str = EMAIL, verified: bool = True) -> UUID:
+        account_id = await self.add_account(email=email, verified=verified)
+        page = await self.submit("/connexion", {"email": email, "password": PASSWORD})
+        assert page.status == 303, page.text
+        return account_id
+
+    async def add_town(self) -> None:
+        content = b'{"regies":[{"code":"CANTINE","label":"Restauration scolaire"}]}'
+        async with self.database.transaction() as transaction:
+            people = PostgresPeople(transaction.connection)
+            await people.keep_authority("saint-aubin", "Ville de Saint-Aubin", 1, content)
+            await people.keep_agent("regisseur", f"hash of {PASSWORD}", "saint-aubin")
+            await people.keep_biller(
+                CLIENT_ID,
+                digest(CLIENT_SECRET),
+                "saint-aubin",
+                ["CANTINE"],
+                ["deposits:write", "deposits:read"],
+            )
