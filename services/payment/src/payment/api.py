@@ -2,28 +2,40 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from payment.domain import Attempt, AttemptState
-from payment.ports import NoticeRefusedError, PaymentForm, Provider, Providers
+from payment.ports import (
+    MalformedNoticeError,
+    NoticeRefusedError,
+    PaymentForm,
+    Provider,
+    Providers,
+)
+from shared import metrics
 from shared.errors import DomainError
 from shared.http import Operation, ProblemError, json_response, read_json
 
-NOTICE_MAXIMUM_BYTES = 65_536
+MAXIMUM_BODY_BYTES = 65_536
+EMAIL = r"^[^\s@<>]+@[^\s@<>]+(?![\s\S])"
+FORM = "application/x-www-form-urlencoded"
+logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 
 class PaymentDemand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which invoices are to be paid, and where the payer comes back to; never an amount."""
 
     invoice_ids: Annotated[tuple[UUID, ...], msgspec.Meta(min_length=1, max_length=50)]
-    return_url: Annotated[str, msgspec.Meta(pattern="^https?://", max_length=250)]
-    email: Annotated[str, msgspec.Meta(min_length=6, max_length=80)] | None = None
+    return_url: Annotated[str, msgspec.Meta(pattern=r"^https?://\S+(?![\s\S])", max_length=250)]
+    email: Annotated[str, msgspec.Meta(pattern=EMAIL, max_length=80)] | None = None
     language: Annotated[str, msgspec.Meta(pattern="^(fr|en)$")] = "fr"
-    idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
+    idempotency_key: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,100}(?![\s\S])")] | None = None
 
 
 class StartedPayment(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,15 +127,13 @@ class Doors:
         )
         if provider is None:
             raise ProblemError(404, "unknown-account", "Ce compte n’est pas connu.")
-        if (request.content_length or 0) > NOTICE_MAXIMUM_BYTES:
-            raise ProblemError(413, "too-large", "La notification est trop longue.")
+        if request.content_type != FORM:
+            raise ProblemError(415, "not-a-form", "Une notification est un formulaire.")
         body = await request.read()
         try:
             await self._take(body, provider)
-        except NoticeRefusedError as error:
-            raise ProblemError(
-                403, error.slug, "La notification ne prouve pas qu’elle vient du prestataire."
-            ) from error
+        except (MalformedNoticeError, NoticeRefusedError) as error:
+            raise _unproven(error, provider, body) from error
         return web.Response(text="OK")
 
     def operations(self) -> list[Operation]:
@@ -159,9 +169,28 @@ class Doors:
                 path="/payments/notify/{provider}/{account}",
                 handler=self.post_notice,
                 summary="A provider's signed notice.",
+                request_types=(FORM,),
                 responses={200: "text/plain"},
             ),
         ]
+
+
+def _unproven(
+    error: MalformedNoticeError | NoticeRefusedError, provider: Provider, body: bytes
+) -> ProblemError:
+    """Log a fingerprint of what anybody may have sent, and tell the sender little."""
+    metrics.WORK_DONE.labels("notice", error.slug).inc()
+    logger.warning(
+        "notice refused",
+        account=provider.account,
+        reason=str(error),
+        sha256=sha256(body).hexdigest(),
+    )
+    if isinstance(error, MalformedNoticeError):
+        return ProblemError(400, error.slug, "Ceci n’est pas une notification du prestataire.")
+    return ProblemError(
+        403, error.slug, "La notification ne prouve pas qu’elle vient du prestataire."
+    )
 
 
 def _refusal(error: DomainError) -> ProblemError:

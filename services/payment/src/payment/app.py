@@ -9,14 +9,15 @@ from uuid import UUID
 
 from payment.adapters.accounts import Account, ConfiguredProviders, read_accounts
 from payment.adapters.lyra import LyraAccount
-from payment.api import Doors, PaymentDemand
+from payment.api import MAXIMUM_BODY_BYTES, Doors, PaymentDemand
 from payment.domain import Attempt
-from payment.handlers.close_attempts import abandon_payment, expire_attempts
+from payment.handlers.abandon_payment import abandon_payment
 from payment.handlers.on_invoice_published import on_invoice_published
 from payment.handlers.on_invoice_withdrawn import on_invoice_withdrawn
 from payment.handlers.start_payment import Demand, start_payment
 from payment.handlers.take_notice import take_notice
 from payment.ports import PaymentForm, Provider
+from payment.schedule import expire_attempts
 from payment.settings import Settings
 from payment.store import PostgresPayments
 from shared.auth import JwksAuthenticator
@@ -96,6 +97,7 @@ async def run(settings: Settings) -> None:
         authenticator=JwksAuthenticator(settings.jwks_url, settings.token_issuer),
         checks={"database": database.ready},
         alive=consumer.alive,
+        maximum_body_bytes=MAXIMUM_BODY_BYTES,
     )
     try:
         await serve(application, settings, [consumer.run, Relay(database, producer).run, expire])

@@ -12,6 +12,7 @@ import msgspec
 from shared.errors import DomainError
 from shared.events import PaymentCaptured
 from shared.events.payment_captured import Allocation
+from shared.money import CURRENCY
 
 ORDER_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without characters that people mistake for each other: it is read out on the telephone."""
@@ -90,7 +91,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider says of an order: `state` is None while it does not know yet.
 
-    `fact` names the statement, so that the same one told twice is known as such.
+    `fact` names the statement, so that the same one told twice is known as such. `is_foreign`: it
+    names another shop or mode than the account's; `is_payment` is false for a refund or a check of
+    a card.
     """
 
     order_id: str
@@ -99,6 +102,53 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     amount_cents: int
     currency: str
     provider_reference: str
+    is_foreign: bool = False
+    is_payment: bool = True
+
+
+class NoticeOutcome(StrEnum):
+    """What a notice led to; every one of them is kept as it came."""
+
+    CAPTURED = "captured"
+    REFUSED = "refused"
+    ABANDONED = "abandoned"
+    EXPIRED = "expired"
+    PENDING = "pending"
+    NOTHING_NEW = "nothing-new"
+    UNKNOWN_ORDER = "unknown-order"
+    OTHER_SHOP = "other-shop"
+    OTHER_CURRENCY = "other-currency"
+    OTHER_AMOUNT = "other-amount"
+    OTHER_OPERATION = "other-operation"
+    CAPTURED_AGAIN = "captured-again"
+    CONTRADICTS_CAPTURE = "contradicts-capture"
+
+
+FOR_PEOPLE = frozenset(
+    {
+        NoticeOutcome.UNKNOWN_ORDER,
+        NoticeOutcome.OTHER_SHOP,
+        NoticeOutcome.OTHER_CURRENCY,
+        NoticeOutcome.OTHER_AMOUNT,
+        NoticeOutcome.OTHER_OPERATION,
+        NoticeOutcome.CAPTURED_AGAIN,
+        NoticeOutcome.CONTRADICTS_CAPTURE,
+    }
+)
+"""Outcomes that move no money here and that somebody must look at in the provider's back office."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows from a notice: its outcome, and the attempt in its new state if it moves."""
+
+    outcome: NoticeOutcome
+    attempt: Attempt | None = None
+
+
+class IllegalMoveError(DomainError):
+    """The table of moves has no such edge."""
+
+    slug: ClassVar[str] = "illegal-move"
 
 
 class NotPayableError(DomainError):
@@ -169,33 +219,68 @@ def _require_payable(invoice: PayableInvoice) -> None:
         raise AlreadyPaidError(message)
 
 
-def moved(attempt: Attempt, notice: Notice) -> Attempt | None:
-    """Return the attempt after a notice, or None when the notice changes nothing."""
-    target = notice.state
-    if target is None or target not in MOVES[attempt.state]:
-        return None
-    if target is not AttemptState.CAPTURED:
+def moved(attempt: Attempt, target: AttemptState, provider_reference: str = "") -> Attempt:
+    """Return the attempt in another state; a capture takes what was asked, neither more nor less.
+
+    Raises:
+        IllegalMoveError: the table has no such move, or a capture that names no operation.
+    """
+    is_capture = target is AttemptState.CAPTURED
+    if target not in MOVES[attempt.state] or (is_capture and not provider_reference):
+        message = f"{attempt.state.value} -> {target.value}"
+        raise IllegalMoveError(message)
+    if not is_capture:
         return msgspec.structs.replace(attempt, state=target)
     return msgspec.structs.replace(
         attempt,
         state=target,
-        captured_cents=notice.amount_cents,
-        provider_reference=notice.provider_reference,
-        allocations=_spread(attempt.allocations, notice.amount_cents),
+        captured_cents=attempt.amount_cents,
+        provider_reference=provider_reference,
     )
 
 
-def _spread(allocations: tuple[Allocation, ...], cents: int) -> tuple[Allocation, ...]:
-    """Spread what was really taken over the invoices, in order; a surplus stays on the last."""
-    remaining = cents
-    spread = []
-    for position, allocation in enumerate(allocations):
-        is_last = position == len(allocations) - 1
-        part = remaining if is_last else min(remaining, allocation.amount_cents)
-        remaining -= part
-        if part > 0:
-            spread.append(msgspec.structs.replace(allocation, amount_cents=part))
-    return tuple(spread)
+def judge(attempt: Attempt | None, notice: Notice) -> Verdict:
+    """Compare a notice with the stored order, and say what follows (ASVS 2.2.3).
+
+    Money is booked only for the sum that was asked. Another sum, and a second operation of an order
+    that is paid, are for people: the form signature of some providers does not bind names to
+    values, so that a payer could forge either of them from a genuine notice.
+    """
+    mismatch = _mismatch(attempt, notice)
+    if mismatch is not None or attempt is None:
+        return Verdict(outcome=mismatch or NoticeOutcome.UNKNOWN_ORDER)
+    target = notice.state
+    if target is None:
+        return Verdict(outcome=NoticeOutcome.PENDING)
+    if attempt.state is AttemptState.CAPTURED:
+        return Verdict(outcome=_after_capture(attempt, notice, target))
+    if target is AttemptState.CAPTURED and notice.amount_cents != attempt.amount_cents:
+        return Verdict(outcome=NoticeOutcome.OTHER_AMOUNT)
+    if target not in MOVES[attempt.state]:
+        return Verdict(outcome=NoticeOutcome.NOTHING_NEW)
+    after = moved(attempt, target, notice.provider_reference)
+    return Verdict(outcome=NoticeOutcome(target.value), attempt=after)
+
+
+def _mismatch(attempt: Attempt | None, notice: Notice) -> NoticeOutcome | None:
+    if notice.is_foreign:
+        return NoticeOutcome.OTHER_SHOP
+    if attempt is None:
+        return NoticeOutcome.UNKNOWN_ORDER
+    if notice.currency != CURRENCY:
+        return NoticeOutcome.OTHER_CURRENCY
+    return None if notice.is_payment else NoticeOutcome.OTHER_OPERATION
+
+
+def _after_capture(attempt: Attempt, notice: Notice, target: AttemptState) -> NoticeOutcome:
+    is_same = notice.provider_reference == attempt.provider_reference
+    if target is not AttemptState.CAPTURED:
+        # A refused first try may be told after the try that went through.
+        return NoticeOutcome.CONTRADICTS_CAPTURE if is_same else NoticeOutcome.NOTHING_NEW
+    if not is_same:
+        return NoticeOutcome.CAPTURED_AGAIN
+    is_equal = notice.amount_cents == attempt.captured_cents
+    return NoticeOutcome.NOTHING_NEW if is_equal else NoticeOutcome.OTHER_AMOUNT
 
 
 def captured_event(attempt: Attempt, at: datetime) -> PaymentCaptured:

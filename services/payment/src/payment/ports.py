@@ -8,13 +8,19 @@ from uuid import UUID
 
 import msgspec
 
-from payment.domain import Attempt, Notice, PayableInvoice
+from payment.domain import Attempt, Notice, NoticeOutcome, PayableInvoice
 from shared.errors import PermanentError
 from shared.events import Event, InvoicePublished, InvoiceWithdrawn
 
 
+class MalformedNoticeError(PermanentError):
+    """The bytes are no notice of this provider: a field is missing, comes twice or has no sense."""
+
+    slug = "malformed-notice"
+
+
 class NoticeRefusedError(PermanentError):
-    """The notice does not prove that it comes from the provider, or is not about our order."""
+    """The notice does not prove that it comes from the provider."""
 
     slug = "notice-refused"
 
@@ -66,7 +72,8 @@ class Provider(Protocol):
         """Return what a notice says, its signature checked on the raw values.
 
         Raises:
-            NoticeRefusedError: it proves nothing.
+            MalformedNoticeError: it is not a notice of this provider.
+            NoticeRefusedError: its signature is wrong.
         """
         ...
 
@@ -95,7 +102,10 @@ class Payments(Protocol):
         ...
 
     async def lock_invoices(self, invoice_ids: Sequence[UUID]) -> list[PayableInvoice]:
-        """Return invoices locked until the transaction ends, in the order asked."""
+        """Return invoices locked until the transaction ends, in the order asked.
+
+        What was captured for them cannot change while the lock holds.
+        """
         ...
 
     async def open_attempts(self, invoice_ids: Sequence[UUID]) -> list[Attempt]:
@@ -106,10 +116,14 @@ class Payments(Protocol):
         """Return the attempt that was started under a key, with its form."""
         ...
 
+    async def release_key(self, payment_id: UUID) -> None:
+        """Let the key of an attempt that came to nothing start another one."""
+        ...
+
     async def start(
         self, attempt: Attempt, handover: Handover, idempotency_key: str | None
     ) -> bool:
-        """Keep a new attempt; False when the provider's number was used that day."""
+        """Keep a new attempt; False when its key, or the provider's number of the day, was used."""
         ...
 
     async def find(self, payment_id: UUID, *, lock: bool = False) -> Attempt | None:
@@ -117,17 +131,26 @@ class Payments(Protocol):
         ...
 
     async def lock_order(self, provider: str, account: str, order_id: str) -> Attempt | None:
-        """Return the attempt of an order, locked until the transaction ends, or None."""
+        """Return the attempt of an order, or None; it and its invoices are locked."""
         ...
 
     async def move(self, attempt: Attempt, at: datetime) -> None:
-        """Keep an attempt's new state and what was taken."""
+        """Keep an attempt's new state, which is not open any more."""
         ...
 
     async def keep_notice(
-        self, provider: str, account: str, notice: Notice, body: bytes, outcome: str, at: datetime
+        self,
+        provider: str,
+        account: str,
+        notice: Notice,
+        body: bytes,
+        outcome: NoticeOutcome,
+        at: datetime,
     ) -> bool:
-        """Keep a notice as it came; False when this fact was told before."""
+        """Keep a notice as it came; False when this fact was told before.
+
+        A fact whose order was unknown then, and is known now, counts as new.
+        """
         ...
 
     async def expired(self, now: datetime, limit: int) -> list[Attempt]:

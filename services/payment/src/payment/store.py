@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from payment.domain import Attempt, AttemptState, Notice, PayableInvoice
+from payment.domain import Attempt, AttemptState, Notice, NoticeOutcome, PayableInvoice
 from payment.ports import Handover, PaymentForm
 from shared.events import InvoicePublished, InvoiceWithdrawn
 from shared.events.invoice_published import highest_versions
@@ -41,13 +41,15 @@ SET withdrawn_version = greatest(invoice.withdrawn_version, EXCLUDED.withdrawn_v
 # Locked in one order everywhere, so that two payers never wait for each other in a circle.
 LOCK_INVOICES = """
 SELECT invoice_id, authority, regie, number, version, kind, route, amount_cents, withdrawn_version,
-    published_at,
-    (SELECT coalesce(sum(allocation.amount_cents), 0)::bigint FROM allocation
-     JOIN attempt USING (payment_id)
-     WHERE allocation.invoice_id = invoice.invoice_id AND attempt.state = 'captured')
-    AS captured_cents
+    published_at
 FROM invoice WHERE invoice_id = ANY($1::uuid[]) AND version > 0
-ORDER BY invoice_id FOR UPDATE OF invoice
+ORDER BY invoice_id FOR UPDATE
+"""
+# A statement of its own, after the lock: only so does it see what was committed while it waited.
+CAPTURED = """
+SELECT invoice_id, sum(allocation.amount_cents)::bigint AS captured_cents
+FROM allocation JOIN attempt USING (payment_id)
+WHERE invoice_id = ANY($1::uuid[]) AND attempt.state = 'captured' GROUP BY invoice_id
 """
 
 ATTEMPT_COLUMNS = """
@@ -60,11 +62,19 @@ OPEN_ATTEMPTS = (
     + """
 WHERE payment_id IN (
     SELECT payment_id FROM allocation WHERE invoice_id = ANY($1::uuid[]) AND is_open
-) ORDER BY payment_id FOR UPDATE OF attempt
+) AND state = 'open' ORDER BY payment_id FOR UPDATE OF attempt
 """
 )
 BY_KEY = ATTEMPT_COLUMNS + "WHERE idempotency_key = $1"
 BY_ID = ATTEMPT_COLUMNS + "WHERE payment_id = $1"
+# Invoices first, then the attempt: the order in which a payment starts, so that no two wait for
+# each other, and nobody starts one while a capture of the same invoice is being kept.
+LOCK_INVOICES_OF_ORDER = """
+SELECT invoice_id FROM invoice WHERE invoice_id IN (
+    SELECT allocation.invoice_id FROM allocation JOIN attempt USING (payment_id)
+    WHERE provider = $1 AND account = $2 AND order_id = $3
+) ORDER BY invoice_id FOR UPDATE
+"""
 BY_ORDER = (
     ATTEMPT_COLUMNS + "WHERE provider = $1 AND account = $2 AND order_id = $3 FOR UPDATE OF attempt"
 )
@@ -82,12 +92,13 @@ FROM allocation JOIN invoice USING (invoice_id)
 WHERE payment_id = ANY($1::uuid[]) ORDER BY payment_id, invoice_id
 """
 
-# The number was drawn at random: one that was used that day makes the caller draw again.
+# The number was drawn at random, and the key may have been used a moment ago: either makes the
+# caller look and draw again.
 START = """
 INSERT INTO attempt (payment_id, order_id, idempotency_key, authority, provider, account,
     provider_day, provider_number, amount_cents, state, email, form, started_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $12, $13)
-ON CONFLICT (account, provider_day, provider_number) DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING payment_id
 """
 ADD_ALLOCATIONS = """
@@ -98,24 +109,16 @@ MOVE = """
 UPDATE attempt SET state = $2, captured_cents = $3, provider_reference = $4, ended_at = $5
 WHERE payment_id = $1
 """
-# Taken in part only: what got nothing was not paid.
-DROP_ALLOCATIONS = """
-DELETE FROM allocation WHERE payment_id = $1 AND NOT invoice_id = ANY($2::uuid[])
-"""
-CLOSE_ALLOCATIONS = """
-UPDATE allocation SET is_open = false, amount_cents = coalesce(t.amount_cents,
-    allocation.amount_cents)
-FROM (SELECT a.invoice_id, t.amount_cents FROM allocation a
-      LEFT JOIN unnest($2::uuid[], $3::bigint[]) AS t (invoice_id, amount_cents) USING (invoice_id)
-      WHERE a.payment_id = $1) AS t
-WHERE allocation.payment_id = $1 AND allocation.invoice_id = t.invoice_id
-"""
+CLOSE_ALLOCATIONS = "UPDATE allocation SET is_open = false WHERE payment_id = $1 AND is_open"
+RELEASE_KEY = "UPDATE attempt SET idempotency_key = NULL WHERE payment_id = $1"
 
-# Providers repeat themselves: the same fact is stored, and acted on, once.
+# Providers repeat themselves: the same fact is stored, and acted on, once. Only one whose order was
+# not known when it first came, as after a restore from a backup, counts as new when it is.
 KEEP_NOTICE = """
 INSERT INTO notice (provider, account, fact, order_id, body, outcome, received_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (provider, account, fact) DO NOTHING
+ON CONFLICT (provider, account, fact) DO UPDATE SET outcome = EXCLUDED.outcome
+WHERE notice.outcome = 'unknown-order' AND EXCLUDED.outcome <> 'unknown-order'
 RETURNING notice_id
 """
 
@@ -161,9 +164,16 @@ class PostgresPayments:
         )
 
     async def lock_invoices(self, invoice_ids: Sequence[UUID]) -> list[PayableInvoice]:
-        """Return invoices locked until the transaction ends, in the order asked."""
+        """Return invoices locked until the transaction ends, with what was captured for them."""
         rows = await self._connection.fetch(LOCK_INVOICES, list(invoice_ids))
-        found = {row["invoice_id"]: PayableInvoice(**dict(row)) for row in rows}
+        sums = await self._connection.fetch(CAPTURED, list(invoice_ids))
+        captured = {row["invoice_id"]: row["captured_cents"] for row in sums}
+        found = {
+            row["invoice_id"]: PayableInvoice(
+                **dict(row), captured_cents=captured.get(row["invoice_id"], 0)
+            )
+            for row in rows
+        }
         return [found[invoice_id] for invoice_id in invoice_ids if invoice_id in found]
 
     async def open_attempts(self, invoice_ids: Sequence[UUID]) -> list[Attempt]:
@@ -179,10 +189,14 @@ class PostgresPayments:
         [attempt] = await self._attempts([row])
         return attempt, msgspec.json.decode(row["form"], type=PaymentForm)
 
+    async def release_key(self, payment_id: UUID) -> None:
+        """Let the key of an attempt that came to nothing start another one."""
+        await self._connection.execute(RELEASE_KEY, payment_id)
+
     async def start(
         self, attempt: Attempt, handover: Handover, idempotency_key: str | None
     ) -> bool:
-        """Keep a new attempt; False when the provider's number was used that day."""
+        """Keep a new attempt; False when its key, or the provider's number of the day, was used."""
         row = await self._connection.fetchrow(
             START,
             attempt.payment_id,
@@ -216,12 +230,13 @@ class PostgresPayments:
         return (await self._attempts([row]))[0] if row else None
 
     async def lock_order(self, provider: str, account: str, order_id: str) -> Attempt | None:
-        """Return the attempt of an order, locked until the transaction ends, or None."""
+        """Return the attempt of an order, or None; it and its invoices are locked."""
+        await self._connection.execute(LOCK_INVOICES_OF_ORDER, provider, account, order_id)
         row = await self._connection.fetchrow(BY_ORDER, provider, account, order_id)
         return (await self._attempts([row]))[0] if row else None
 
     async def move(self, attempt: Attempt, at: datetime) -> None:
-        """Keep an attempt's new state and what was taken."""
+        """Keep an attempt's new state, which is not open any more."""
         await self._connection.execute(
             MOVE,
             attempt.payment_id,
@@ -230,24 +245,20 @@ class PostgresPayments:
             attempt.provider_reference,
             at,
         )
-        await self._connection.execute(
-            DROP_ALLOCATIONS,
-            attempt.payment_id,
-            [allocation.invoice_id for allocation in attempt.allocations],
-        )
-        await self._connection.execute(
-            CLOSE_ALLOCATIONS,
-            attempt.payment_id,
-            [allocation.invoice_id for allocation in attempt.allocations],
-            [allocation.amount_cents for allocation in attempt.allocations],
-        )
+        await self._connection.execute(CLOSE_ALLOCATIONS, attempt.payment_id)
 
     async def keep_notice(
-        self, provider: str, account: str, notice: Notice, body: bytes, outcome: str, at: datetime
+        self,
+        provider: str,
+        account: str,
+        notice: Notice,
+        body: bytes,
+        outcome: NoticeOutcome,
+        at: datetime,
     ) -> bool:
         """Keep a notice as it came; False when this fact was told before."""
         row = await self._connection.fetchrow(
-            KEEP_NOTICE, provider, account, notice.fact, notice.order_id, body, outcome, at
+            KEEP_NOTICE, provider, account, notice.fact, notice.order_id, body, outcome.value, at
         )
         return row is not None
 

@@ -9,6 +9,12 @@ import msgspec
 from payment.ports import Provider
 from shared.errors import SettingsError
 
+Key = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{8,128}(?![\s\S])")]
+"""Letters and digits: a line end left by an editor would make every signature wrong.
+
+`$` would let that line end pass; `(?![\\s\\S])` is the end of the text in every dialect.
+"""
+
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One shop: whose money it takes, and how the provider and we prove ourselves.
@@ -17,15 +23,19 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     still believed while a new key spreads.
     """
 
-    account: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,60}$")]
-    authority: str
-    regies: tuple[str, ...] | None
+    account: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,60}(?![\s\S])")]
+    authority: Annotated[str, msgspec.Meta(min_length=1)]
+    regies: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] | None
     provider: Literal["lyra"]
-    site_id: Annotated[str, msgspec.Meta(pattern="^[0-9]{8}$")]
-    key: Annotated[str, msgspec.Meta(min_length=8)]
-    previous_key: str | None = None
+    site_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8}(?![\s\S])")]
+    key: Key
+    previous_key: Key | None = None
     ctx_mode: Literal["TEST", "PRODUCTION"]
-    service_url: Annotated[str, msgspec.Meta(pattern="^https?://")]
+    service_url: Annotated[str, msgspec.Meta(pattern=r"^https?://\S+(?![\s\S])")]
+
+    def __repr__(self) -> str:
+        """Name the account and never its keys: this is what ends up in logs."""
+        return f"Account({self.account!r})"
 
 
 def read_accounts(path: Path) -> list[Account]:

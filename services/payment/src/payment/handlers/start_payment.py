@@ -1,6 +1,6 @@
 """A payer wants to pay."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import msgspec
@@ -12,6 +12,7 @@ from payment.domain import (
     NotPayableError,
     PayableInvoice,
     allocate,
+    moved,
     new_order_id,
 )
 from payment.ports import OpenUnit, Order, PaymentForm, Payments, Provider, Providers
@@ -25,6 +26,12 @@ class UnknownInvoiceError(DomainError):
     """No such invoice is published here, or not yet."""
 
     slug = "unknown-invoice"
+
+
+class KeyReusedError(DomainError):
+    """The idempotency key belongs to a payment of other invoices."""
+
+    slug = "idempotency-key-reused"
 
 
 class InProgressError(DomainError):
@@ -59,11 +66,14 @@ async def start_payment(
 ) -> tuple[Attempt, PaymentForm]:
     """Open an attempt for all that is owed on the invoices and return the provider's form.
 
-    The same idempotency key gives the same attempt. An attempt past its time is closed first.
+    The same idempotency key gives the same attempt and form while it is open, and a new attempt
+    once it came to nothing: a provider takes no form twice. One past its time is closed first.
 
     Raises:
         UnknownInvoiceError, NotPayableError: they cannot be paid.
+        KeyReusedError: the key was used for other invoices.
         InProgressError: one attempt at a time for each invoice.
+        NumberTakenError: try again in a moment.
     """
     for _ in range(NUMBER_DRAWS):
         # Read first: which account takes the money decides how the form is made.
@@ -84,12 +94,11 @@ async def start_payment(
         async with open_unit() as unit:
             payments = unit.payments
             invoices = await _invoices(payments, demand)
-            if demand.idempotency_key is not None:
-                earlier = await payments.by_key(demand.idempotency_key)
-                if earlier is not None:
-                    return earlier
             now = clock.now()
-            await _close_expired(payments, demand, clock)
+            earlier = await _earlier(payments, demand, now)
+            if earlier is not None:
+                return earlier
+            await _close_expired(payments, demand, now)
             allocations = allocate(invoices)
             if sum(allocation.amount_cents for allocation in allocations) != amount_cents:
                 # A payment or a new version came in between: what is owed has changed.
@@ -133,10 +142,26 @@ def _provider(invoices: list[PayableInvoice], providers: Providers) -> Provider:
     return provider
 
 
-async def _close_expired(payments: Payments, demand: Demand, clock: Clock) -> None:
-    now = clock.now()
+async def _earlier(
+    payments: Payments, demand: Demand, now: datetime
+) -> tuple[Attempt, PaymentForm] | None:
+    if demand.idempotency_key is None:
+        return None
+    earlier = await payments.by_key(demand.idempotency_key)
+    if earlier is None:
+        return None
+    attempt, _ = earlier
+    if {part.invoice_id for part in attempt.allocations} != set(demand.invoice_ids):
+        message = "Cette clé d’idempotence est celle du paiement d’autres factures."
+        raise KeyReusedError(message)
+    if attempt.state is AttemptState.OPEN and attempt.expires_at > now:
+        return earlier
+    await payments.release_key(attempt.payment_id)
+    return None
+
+
+async def _close_expired(payments: Payments, demand: Demand, now: datetime) -> None:
     for attempt in await payments.open_attempts(demand.invoice_ids):
         if attempt.expires_at > now:
             raise InProgressError(attempt)
-        expired = msgspec.structs.replace(attempt, state=AttemptState.EXPIRED)
-        await payments.move(expired, now)
+        await payments.move(moved(attempt, AttemptState.EXPIRED), now)
