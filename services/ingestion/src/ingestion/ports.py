@@ -1,9 +1,9 @@
 """What the rest of ingestion needs from the outside, and in which shapes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,59 @@ from ingestion.domain import InvoiceDraft, Known, Rejection, Route
 from shared.events import Event, InvoiceRefused
 from shared.events.authority_configured import AuthorityConfigured
 from shared.events.invoice_generated import StoredFile
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a deposit as a format reader found it.
+
+    `place` says where it stands, in the file's own words and as a path: `/invoices/3`, `/rows/12`,
+    `/Bordereau[1]/Piece[4]`. The pointer of a rejection is relative to it. `fields` gives the names
+    that the file itself has for fields of the draft, by pointer: `{"/due_on": "Échéance"}`; what
+    `domain.validate` finds is shown to the biller under these names.
+    """
+
+    place: str
+    found: InvoiceDraft | Rejection
+    fields: Mapping[str, str] = {}
+
+
+class ReadingContext(Protocol):
+    """What a format reader may know and do beside reading its bytes."""
+
+    @property
+    def regie(self) -> str | None:
+        """Code of the régie that the address names, for formats that name none themselves."""
+        ...
+
+    @property
+    def mapping(self) -> Mapping[str, str]:
+        """Column of each field in a table, as remembered for the régie; empty if nothing is."""
+        ...
+
+    def route(self, regie: str) -> Route:
+        """Return how a régie is paid; `regie` for one that the authority does not have."""
+        ...
+
+    def keep_document(self, content: bytes) -> str | Rejection:
+        """Keep a PDF found inside the file; return its SHA-256, for `InvoiceDraft.pdf`.
+
+        A file that is no PDF, is encrypted or is too large is not kept: the refusal is returned,
+        its pointer being `/pdf`.
+        """
+        ...
+
+    def remember_mapping(self, mapping: Mapping[str, str]) -> None:
+        """Say which column each field of a table was read from."""
+        ...
+
+
+FormatReader = Callable[[BinaryIO, ReadingContext], Iterator[Entry]]
+"""Reads one format as a stream, in bounded memory, from a seekable file at its beginning.
+
+One line's fault is that line's `Rejection`; only what makes the whole file unusable raises
+`UnreadableDepositError`, at any time: nothing of the deposit is kept then. Runs in a process of its
+own, which may be ended when it takes too much memory or time.
+"""
 
 
 class RegieRow(msgspec.Struct, frozen=True, kw_only=True):
