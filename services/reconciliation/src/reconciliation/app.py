@@ -15,7 +15,7 @@ from reconciliation.handlers.on_payment_reversed import on_payment_reversed
 from reconciliation.handlers.remind import remind
 from reconciliation.ports import Books
 from reconciliation.settings import Settings
-from reconciliation.store import PostgresBooks
+from reconciliation.store.books import PostgresBooks
 from shared.auth import JwksAuthenticator
 from shared.clock import SystemClock
 from shared.envelope import Message

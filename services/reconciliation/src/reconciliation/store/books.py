@@ -1,4 +1,4 @@
-"""All the SQL of reconciliation."""
+"""The books in SQL."""
 
 from collections.abc import Sequence
 from datetime import date, datetime

@@ -1,0 +1,1 @@
+"""All the SQL of reconciliation, one module for each subject."""
