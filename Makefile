@@ -10,7 +10,7 @@ PYTHON := $(shell for name in python3.11 python3 python3.12 python3.13; do \
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 JARS := tests/broker/kafka/jars
-PROJECTS := shared $(sort $(wildcard services/*)) simulators
+PROJECTS := shared $(sort $(wildcard services/*)) simulators client
 PACKAGES := $(PROJECTS:%=%/pyproject.toml)
 # uv does not read pip's settings: those of the environment and of pip.conf are handed over.
 uv_install = setting() { $(BIN)/python -m pip config get "global.$$1" 2>/dev/null || true; }; \

@@ -1,4 +1,4 @@
-"""`python -m bench [--invoices N] [--lone N]`: prints the table and keeps it as JSON."""
+"""`python -m bench [--only flow|reading]`: prints the figures and keeps them as JSON."""
 
 import argparse
 import asyncio
@@ -14,12 +14,14 @@ import aiohttp
 import msgspec
 
 from bench.alone import paper_costs, row_cost
+from bench.reading import flatness, readings
 from bench.whole import Sink, logged_in, lone_delays, throughput
 from demo.samples import SAMPLES
 from demo.town import Town
 from tests.broker.kafka import JARS, ApacheKafka
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
+DEPOSITS_OF_A_THOUSAND = 21
 SAMPLE = SAMPLES / "EN16931_Einfach.pdf"
 
 
@@ -32,7 +34,24 @@ def _progress(line: str) -> None:
         print(f"\r  {line:<40}", end="", flush=True)
 
 
-async def _measure(invoices: int, lone: int) -> dict[str, object]:
+async def _measure_reading(lines: int) -> dict[str, object]:
+    folder = Path(tempfile.mkdtemp(prefix="quittance-bench-"))
+    _say(f"large deposits of data, {lines} lines, read and recorded:")
+    found = await readings(folder / "files", lines, _say)
+    few, many = await flatness(folder / "growth", DEPOSITS_OF_A_THOUSAND)
+    _say(
+        f"  a line of a deposit of 1000: {few:.3f} ms with few invoices held,"
+        f" {many:.3f} ms with a million ({many / few:.2f} times)"
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    return {
+        "readings": found,
+        "line_milliseconds_few": few,
+        "line_milliseconds_a_million": many,
+    }
+
+
+async def _measure_flow(invoices: int, lone: int) -> dict[str, object]:
     pdf = SAMPLE.read_bytes()
     folder = Path(tempfile.mkdtemp(prefix="quittance-bench-"))
     cores = os.cpu_count() or 1
@@ -72,8 +91,6 @@ async def _measure(invoices: int, lone: int) -> dict[str, object]:
     _say(f"  deposit to published              {rate:18.0f}/s  {rate / limit:.2f} of the limit")
     _say(f"  lone invoice, POST to SMTP: p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
     return {
-        "measured_at": datetime.now(UTC),
-        "cores": cores,
         "broker": "apache" if servers else "embedded",
         "costs": [*parts, rows, together],
         "limit_per_second": limit,
@@ -89,8 +106,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--invoices", type=int, default=1000)
     parser.add_argument("--lone", type=int, default=100)
+    parser.add_argument("--lines", type=int, default=100_000)
+    parser.add_argument("--only", choices=("flow", "reading"))
     arguments = parser.parse_args()
-    result = asyncio.run(_measure(arguments.invoices, arguments.lone))
+    result: dict[str, object] = {"measured_at": datetime.now(UTC), "cores": os.cpu_count()}
+    if arguments.only != "reading":
+        result |= asyncio.run(_measure_flow(arguments.invoices, arguments.lone))
+    if arguments.only != "flow":
+        result |= asyncio.run(_measure_reading(arguments.lines))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
     _say(f"kept in {RESULTS.relative_to(Path.cwd())}")

@@ -6,8 +6,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVICES = ("gateway", "ingestion", "notification", "payment", "publication", "reconciliation")
-PROJECTS = ("shared", "simulators", *(f"services/{name}" for name in SERVICES))
-PYTHON_FOLDERS = (*(f"{project}/src" for project in PROJECTS), "checks", "demo", "bench", "tests")
+PROJECTS = ("shared", "simulators", "client", *(f"services/{name}" for name in SERVICES))
+PYTHON_FOLDERS = (
+    *(f"{project}/src" for project in PROJECTS),
+    "checks",
+    "demo",
+    "bench",
+    "docs/samples",
+    "tests",
+)
 
 
 @functools.cache

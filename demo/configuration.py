@@ -3,6 +3,7 @@
 import secrets
 from typing import Any
 
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -23,6 +24,7 @@ class Secrets:
             )
             .decode()
         )
+        self.webhook_key = Fernet.generate_key().decode()
         self.database_password = secrets.token_urlsafe(18)
         self.biller_secret = secrets.token_urlsafe(32)
         self.neighbour_secret = secrets.token_urlsafe(32)
@@ -34,6 +36,7 @@ class Secrets:
 SITES = {"12345678": "saint-aubin", "87654321": "val-de-brume"}
 """Card provider's shop of each authority."""
 
+SCOPES = ["deposits:write", "deposits:read", "collections:read", "webhooks:write"]
 AUTHORITY = "saint-aubin"
 REGIE = "CANTINE"
 TREASURY_REGIE = "EAU"
@@ -78,17 +81,19 @@ def town(drawn: Secrets) -> dict[str, Any]:
         "billers": [
             {
                 "client_id": "facturation-saint-aubin",
+                "kafka": True,
                 "client_secret": drawn.biller_secret,
                 "authority": AUTHORITY,
                 "regies": [REGIE, "MUSIQUE", "LOYERS", "PISCINE", TREASURY_REGIE],
-                "scopes": ["deposits:write", "deposits:read", "collections:read"],
+                "scopes": SCOPES,
             },
             {
                 "client_id": "facturation-val-de-brume",
+                "kafka": True,
                 "client_secret": drawn.neighbour_secret,
                 "authority": "val-de-brume",
                 "regies": ["CRECHE", "TRANSPORT"],
-                "scopes": ["deposits:write", "deposits:read", "collections:read"],
+                "scopes": SCOPES,
             },
         ],
         "agents": [

@@ -146,7 +146,16 @@ class Town:
         settings = CommonSettings(
             database_url="", kafka_bootstrap_servers=self.kafka_servers, http_port=0
         )
-        await topics.declare_topics(settings, partitions=PARTITIONS, replication=1)
+        await topics.declare_topics(
+            settings,
+            partitions=PARTITIONS,
+            replication=1,
+            foreign=[
+                f"biller.deposited.{biller['client_id']}"
+                for biller in configuration.town(self.secrets)["billers"]
+                if biller.get("kafka")
+            ],
+        )
 
     async def _migrate(self) -> None:
         async def migrate(service: str) -> None:
@@ -173,7 +182,13 @@ class Town:
                 "PUBLIC_NOTIFY_URL": self.url("payment"),
                 "PROVIDER_ACCOUNTS_FILE": str((self.folder / "card-accounts.json").resolve()),
             },
-            "reconciliation": {"REMINDER_INTERVAL_SECONDS": "5"},
+            "reconciliation": {
+                "REMINDER_INTERVAL_SECONDS": "5",
+                "CLOSING_INTERVAL_SECONDS": "5",
+                "WEBHOOK_KEY": self.secrets.webhook_key,
+                # Billers of the demo run on this machine.
+                "WEBHOOK_ALLOW_PRIVATE": "true",
+            },
             "figures": {
                 "HTTP_PORT": str(self.ports["figures"]),
                 "FIGURES_HTTP_PORT": str(self.ports["figures"]),

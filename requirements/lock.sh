@@ -8,7 +8,7 @@ compile() {
     uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
         --no-emit-package quittance-shared --no-header --no-annotate -o "$output" "$@"
 }
-projects=(shared/pyproject.toml services/*/pyproject.toml simulators/pyproject.toml)
+projects=(shared/pyproject.toml services/*/pyproject.toml simulators/pyproject.toml client/pyproject.toml)
 compile requirements/dev.txt "${projects[@]}" requirements/demo.in requirements/dev.in
 compile requirements/demo.txt -c requirements/dev.txt "${projects[@]}" requirements/demo.in
 for service in services/*/; do

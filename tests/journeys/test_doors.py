@@ -43,7 +43,7 @@ async def test_a_biller_gets_a_token_of_its_own_scopes(
         cache = answer.headers["Cache-Control"]
 
     assert by_header["token_type"] == "Bearer"
-    assert by_header["scope"] == "collections:read deposits:read deposits:write"
+    assert by_header["scope"] == "collections:read deposits:read deposits:write webhooks:write"
     assert by_form["scope"] == "deposits:read"
     assert cache == "no-store"
 

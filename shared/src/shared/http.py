@@ -43,10 +43,14 @@ class Operation:
     request: type | None = None
     """Struct of the JSON body, for the documentation."""
     request_types: tuple[str, ...] = ("application/json",)
+    raw_types: tuple[str, ...] = ()
+    """Media types of a body that is taken as it is, for the documentation."""
     responses: Mapping[int, type | str] = field(default_factory=dict)
     """Struct of the JSON answer, or the media type of another one, by status."""
     query: Mapping[str, str] = field(default_factory=dict)
     """Query parameters and what they mean."""
+    query_patterns: Mapping[str, str] = field(default_factory=dict)
+    """Regular expressions that query parameters follow, for the documentation."""
     tags: tuple[str, ...] = ()
 
 

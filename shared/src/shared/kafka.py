@@ -32,8 +32,10 @@ Handler = Callable[[Sequence[Message[Any]], Transaction], Awaitable[None]]
 
 POLL_RECORDS = 500
 POLL_SECONDS = 1.0
-FETCH_WAIT_MILLISECONDS = 50
-"""Longest the broker holds back an empty answer; new records cut it short, except on Tansu."""
+FETCH_WAIT_MILLISECONDS = 500
+"""Longest the broker holds back an empty answer; new records cut it short."""
+EMBEDDED_FETCH_WAIT_MILLISECONDS = 50
+"""The same for the embedded broker, Tansu, whose wait nothing cuts short."""
 RETRIES = 8
 RETRY_SECONDS = 60.0
 BURIALS_IN_A_ROW = 20
@@ -175,7 +177,10 @@ class Consumer:
             "auto_offset_reset": "earliest",
             "isolation_level": "read_committed",
             "max_poll_records": POLL_RECORDS,
-            "fetch_max_wait_ms": FETCH_WAIT_MILLISECONDS,
+            # Only the embedded broker is used without idempotent producers.
+            "fetch_max_wait_ms": FETCH_WAIT_MILLISECONDS
+            if settings.kafka_idempotent_producer
+            else EMBEDDED_FETCH_WAIT_MILLISECONDS,
         }
         self._burials_in_a_row = 0
         self.progressed_at: datetime = datetime.now(UTC)
@@ -275,33 +280,36 @@ class Consumer:
             reason=error.slug,
             detail=str(error),
         )
-        reasons = {
-            "dead_reason": error.slug,
-            "dead_detail": str(error)[:1000],
-            "dead_service": self._service,
-            "dead_topic": record.topic,
-            "dead_partition": str(record.partition),
-            "dead_offset": str(record.offset),
-            "dead_at": datetime.now(UTC).isoformat(),
-        }
-        await self._producer.send_all(
-            [
-                Record(
-                    topic=dead_letter_topic(self._service),
-                    key=record.key or b"",
-                    value=record.value or b"",
-                    headers=(
-                        *record.headers,
-                        *((name, text.encode()) for name, text in reasons.items()),
-                    ),
-                )
-            ]
-        )
+        await self._producer.send_all([burial(self._service, record, error, datetime.now(UTC))])
         metrics.MESSAGES_BURIED.labels(record.topic, error.slug).inc()
         self._burials_in_a_row += 1
         if self._burials_in_a_row > BURIALS_IN_A_ROW:
             message = f"{self._burials_in_a_row} records in a row were bad"
             raise TooManyBurialsError(message)
+
+
+def burial(
+    service: str, record: "ConsumerRecord[bytes, bytes]", error: PermanentError, at: datetime
+) -> Record:
+    """Return what goes to the dead letters of `service`: the record as it came, and the reason."""
+    reasons = {
+        "dead_reason": error.slug,
+        "dead_detail": str(error)[:1000],
+        "dead_service": service,
+        "dead_topic": record.topic,
+        "dead_partition": str(record.partition),
+        "dead_offset": str(record.offset),
+        "dead_at": at.isoformat(),
+    }
+    return Record(
+        topic=dead_letter_topic(service),
+        key=record.key or b"",
+        value=record.value or b"",
+        headers=(
+            *record.headers,
+            *((name, text.encode()) for name, text in reasons.items()),
+        ),
+    )
 
 
 def _by_type(messages: Sequence[Message[Event]]) -> dict[str, list[Message[Event]]]:

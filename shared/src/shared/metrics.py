@@ -38,6 +38,10 @@ WORK_DONE = Counter(
     "Tasks finished by the workers, by kind and outcome.",
     ["kind", "outcome"],
 )
+WEBHOOK_OLDEST_SECONDS = Gauge(
+    "quittance_webhook_oldest_seconds",
+    "Age of the oldest event that waits to be told to a biller's living address, in seconds.",
+)
 HTTP_SECONDS = Histogram(
     "quittance_http_seconds",
     "Time to answer a request, in seconds, by method, route and status.",

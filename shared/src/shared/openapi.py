@@ -70,17 +70,23 @@ def _operation(operation: Operation, schema_of: Mapping[type, Any]) -> dict[str,
         for name in re.findall(r"\{(\w+)[^}]*\}", operation.path)
     ]
     parameters += [
-        {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "query",
+            "description": meaning,
+            "schema": {"type": "string"}
+            | ({"pattern": pattern} if (pattern := operation.query_patterns.get(name)) else {}),
+        }
         for name, meaning in operation.query.items()
     ]
     if parameters:
         described["parameters"] = parameters
+    content: dict[str, Any] = {media: {} for media in operation.raw_types}
     if operation.request is not None:
         schema = schema_of[operation.request]
-        described["requestBody"] = {
-            "required": True,
-            "content": {media: {"schema": schema} for media in operation.request_types},
-        }
+        content |= {media: {"schema": schema} for media in operation.request_types}
+    if content:
+        described["requestBody"] = {"required": True, "content": content}
     if operation.scope is not None:
         described["security"] = [{"token": [operation.scope]}]
     if operation.tags:

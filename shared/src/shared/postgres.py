@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -128,15 +128,21 @@ class Database:
 
     @classmethod
     async def connect(
-        cls, url: str, *, size: int, service: str, clock: Clock | None = None
+        cls,
+        url: str,
+        *,
+        size: int,
+        service: str,
+        clock: Clock | None = None,
+        options: Mapping[str, str] | None = None,
     ) -> "Database":
-        """Open a pool of at most `size` connections."""
+        """Open a pool of at most `size` connections, with `options` of PostgreSQL's own."""
         pool = await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=size,
             command_timeout=COMMAND_TIMEOUT_SECONDS,
-            server_settings={"application_name": f"quittance-{service}"},
+            server_settings={"application_name": f"quittance-{service}"} | dict(options or {}),
         )
         return cls(pool, url, clock or SystemClock())
 

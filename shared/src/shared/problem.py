@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents: a stable slug for programs, plain French for people."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
@@ -31,7 +32,7 @@ class ProblemError(Exception):
         *,
         pointer: str = "",
         headers: dict[str, str] | None = None,
-        extensions: dict[str, str] | None = None,
+        extensions: Mapping[str, str | int] | None = None,
     ) -> None:
         """Answer `status`; `slug` is stable and public, `detail` is a French sentence.
 
@@ -43,7 +44,7 @@ class ProblemError(Exception):
         self.detail = detail
         self.pointer = pointer
         self.headers = headers or {}
-        self.extensions = extensions or {}
+        self.extensions = dict(extensions or {})
 
     def document(self, trace_id: str = "") -> Problem:
         """Return the body to send."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = timedelta(seconds=3)
 REQUEST_TIMEOUT = timedelta(seconds=15)
 RETRY_TIMEOUT = timedelta(seconds=10)
+PIECE_BYTES = 1_048_576
+PIECES_AT_ONCE = 2
+HASHED_AT_ONCE_BYTES = 1024 * 1024
+"""Beyond this, hashing would keep the loop for longer than going to a thread and back costs."""
 
 
 class MissingObjectError(PermanentError):
@@ -76,12 +81,71 @@ class Storage:
 
     async def put(self, key: str, content: bytes) -> StoredFile:
         """Store `content` under `key`, replacing what was there, and return its description."""
-        digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        digest = await _sha256(content)
         try:
             await obstore.put_async(self._store, key, content)
         except (obstore.exceptions.BaseError, OSError) as error:
             raise StorageUnavailableError(str(error)) from error
         return StoredFile(key=key, size_bytes=len(content), sha256=digest)
+
+    async def put_file(self, key: str, path: Path, *, sha256: str, size_bytes: int) -> StoredFile:
+        """Store a local file, of which digest and size are known, and return its description."""
+        try:
+            await obstore.put_async(self._store, key, path)
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise StorageUnavailableError(str(error)) from error
+        return StoredFile(key=key, size_bytes=size_bytes, sha256=sha256)
+
+    async def fetch_file(self, key: str, path: Path) -> None:
+        """Write the content of `key` to a local file, in pieces.
+
+        Raises:
+            MissingObjectError: nothing there.
+            StorageUnavailableError: the store did not answer.
+        """
+        try:
+            answer = await obstore.get_async(self._store, key)
+            with path.open("wb") as target:
+                async for piece in answer.stream(min_chunk_size=PIECE_BYTES):
+                    target.write(piece)
+        except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
+            raise MissingObjectError(key) from error
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise StorageUnavailableError(str(error)) from error
+
+    async def put_pieces(self, key: str, pieces: AsyncIterator[bytes]) -> int:
+        """Store what comes piece by piece, holding few of them, and return its size in bytes.
+
+        What `pieces` raises is raised here, and nothing is stored.
+        """
+        size_bytes = 0
+
+        async def counted() -> AsyncIterator[bytes]:
+            nonlocal size_bytes
+            async for piece in pieces:
+                size_bytes += len(piece)
+                yield piece
+
+        try:
+            await obstore.put_async(self._store, key, counted(), max_concurrency=PIECES_AT_ONCE)
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise StorageUnavailableError(str(error)) from error
+        return size_bytes
+
+    async def get_pieces(self, key: str) -> AsyncIterator[bytes]:
+        """Open `key` and return its content piece by piece.
+
+        Raises:
+            MissingObjectError: nothing there.
+            StorageUnavailableError: the store did not answer.
+        """
+        try:
+            answer = await obstore.get_async(self._store, key)
+        except (FileNotFoundError, obstore.exceptions.NotFoundError) as error:
+            raise MissingObjectError(key) from error
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise StorageUnavailableError(str(error)) from error
+        return aiter(answer.stream(min_chunk_size=PIECE_BYTES))
 
     async def get(self, key: str) -> bytes:
         """Return the content of `key`.
@@ -105,7 +169,7 @@ class Storage:
             CorruptObjectError: the store holds something else.
         """
         content = await self.get(file.key)
-        digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        digest = await _sha256(content)
         if digest != file.sha256:
             raise CorruptObjectError(file.key)
         return content
@@ -131,3 +195,9 @@ class Storage:
             return
         except (obstore.exceptions.BaseError, OSError) as error:
             raise StorageUnavailableError(str(error)) from error
+
+
+async def _sha256(content: bytes) -> str:
+    if len(content) <= HASHED_AT_ONCE_BYTES:
+        return hashlib.sha256(content).hexdigest()
+    return await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())

@@ -75,11 +75,17 @@ async def rewind(
         await admin.close()
 
 
-async def declare_topics(settings: CommonSettings, *, partitions: int, replication: int) -> None:
-    """Create the topics of every event and the dead-letter topics, leaving those that exist."""
+async def declare_topics(
+    settings: CommonSettings, *, partitions: int, replication: int, foreign: Sequence[str] = ()
+) -> None:
+    """Create the topics of every event, the dead-letter topics and those that others write to.
+
+    Topics that exist are left as they are.
+    """
     names = sorted({event.TOPIC for event in EVENTS.values()})
     topics = [NewTopic(name, partitions, replication) for name in names]
     topics += [NewTopic(dead_letter_topic(service), 1, replication) for service in SERVICES]
+    topics += [NewTopic(name, 1, replication) for name in foreign]
     admin = AIOKafkaAdminClient(**connection_options(settings))
     await admin.start()
     try:

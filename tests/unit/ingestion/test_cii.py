@@ -1,14 +1,12 @@
 """A Cross Industry Invoice becomes a draft that says by whom, until when and what for."""
 
 from datetime import date
-from pathlib import Path
 
 import pytest
 
-from ingestion.adapters.cii import read_cii
 from ingestion.domain import Regie, UnreadableDepositError, validate
+from tests.unit.ingestion.e_invoices import CII, read_cii
 
-TEMPLATE = (Path(__file__).parents[2] / "samples" / "cii" / "room_hire.cii.xml").read_text()
 TERMS = (
     "<ram:SpecifiedTradePaymentTerms><ram:DueDateDateTime>"
     '<udt:DateTimeString format="102">{date}</udt:DateTimeString>'
@@ -21,22 +19,8 @@ TOTALS_PATH = (
 )
 
 
-def part(name: str) -> str:
-    """Return a part of the template as it stands between its two comments."""
-    return TEMPLATE.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
-
-
-def a_cii(**parts: str) -> bytes:
-    """Return the template with some of its parts replaced."""
-    text = TEMPLATE
-    for name, replacement in parts.items():
-        before, _, rest = text.partition(f"<!-- {name} -->")
-        text = before + replacement + rest.partition(f"<!-- /{name} -->")[2]
-    return text.encode()
-
-
-BUYER = part("buyer")
-TOTALS = part("totals")
+BUYER = CII.part("buyer")
+TOTALS = CII.part("totals")
 
 
 def refusal_of(xml: bytes) -> tuple[str, str]:
@@ -48,7 +32,7 @@ def refusal_of(xml: bytes) -> tuple[str, str]:
 
 def test_reads_what_is_owed_by_whom_until_when() -> None:
     """Each field comes from its business term, and the draft passes the rules of entry."""
-    draft = read_cii(a_cii(), "SALLES")
+    draft = read_cii(CII.with_parts(), "SALLES")
 
     problems = validate(
         draft,
@@ -80,7 +64,7 @@ def test_reads_what_is_owed_by_whom_until_when() -> None:
 )
 def test_tells_invoices_from_credit_notes(type_code: str, kind: str) -> None:
     """UNTDID 1001 as EN 16931 restricts it."""
-    draft = read_cii(a_cii(type_code=type_code), "SALLES")
+    draft = read_cii(CII.with_parts(type_code=type_code), "SALLES")
 
     assert draft.kind == kind
 
@@ -88,7 +72,7 @@ def test_tells_invoices_from_credit_notes(type_code: str, kind: str) -> None:
 @pytest.mark.parametrize("type_code", ["325", "310", "999", "", "0380"])
 def test_refuses_a_document_that_claims_no_money(type_code: str) -> None:
     """A pro forma or a quotation is not an invoice."""
-    refusal = refusal_of(a_cii(type_code=type_code))
+    refusal = refusal_of(CII.with_parts(type_code=type_code))
 
     assert refusal == (
         "document_type",
@@ -113,7 +97,7 @@ def test_refuses_a_document_that_claims_no_money(type_code: str) -> None:
 )
 def test_finds_a_due_date_never_before_the_issue(terms: str, due_on: date) -> None:
     """None given means thirty days; one before the issue is the issue itself."""
-    draft = read_cii(a_cii(terms=terms), "SALLES")
+    draft = read_cii(CII.with_parts(terms=terms), "SALLES")
 
     assert draft.due_on == due_on
 
@@ -122,7 +106,7 @@ def test_the_last_of_several_due_dates_counts() -> None:
     """In EXTENDED an invoice may be due in parts: the whole is due at the last date."""
     terms = TERMS.format(date="20261130") + TERMS.format(date="20261231")
 
-    draft = read_cii(a_cii(profile=EXTENDED, terms=terms), "SALLES")
+    draft = read_cii(CII.with_parts(profile=EXTENDED, terms=terms), "SALLES")
 
     assert draft.due_on == date(2026, 12, 31)
 
@@ -130,15 +114,41 @@ def test_the_last_of_several_due_dates_counts() -> None:
 @pytest.mark.parametrize("written", ["20260230", "2026-12-01", "202612", "00000101", "²0261201"])
 def test_refuses_a_due_date_that_does_not_exist(written: str) -> None:
     """Format 102 is eight digits of a real day."""
-    code, pointer = refusal_of(a_cii(terms=TERMS.format(date=written)))
+    code, pointer = refusal_of(CII.with_parts(terms=TERMS.format(date=written)))
 
     assert code == "due_date"
-    assert pointer.endswith("/ram:DueDateDateTime/udt:DateTimeString")
+    assert pointer.endswith("/ram:SpecifiedTradePaymentTerms/ram:DueDateDateTime")
+
+
+@pytest.mark.parametrize(
+    ("form", "written"), [("102", "20261102"), ("203", "202611022359"), ("204", "20261102235959")]
+)
+def test_reads_the_day_of_a_date_with_a_time(form: str, written: str) -> None:
+    """UNTDID 2379: what comes after the day changes nothing."""
+    xml = CII.with_parts(profile=EXTENDED).replace(
+        b'format="102">20261101', f'format="{form}">{written}'.encode()
+    )
+
+    draft = read_cii(xml, "SALLES")
+
+    assert draft.issued_on == date(2026, 11, 2)
+
+
+def test_reads_a_date_of_xml_schema() -> None:
+    """The full CII may have an `xsd:dateTime` where its profiles have a string."""
+    xml = CII.with_parts(profile="urn:example:unknown").replace(
+        b'<udt:DateTimeString format="102">20261101</udt:DateTimeString>',
+        b"<udt:DateTime>2026-11-02T23:59:00</udt:DateTime>",
+    )
+
+    draft = read_cii(xml, "SALLES")
+
+    assert draft.issued_on == date(2026, 11, 2)
 
 
 def test_refuses_an_issue_date_in_another_format() -> None:
     """A date that names another format is not guessed."""
-    xml = a_cii(profile=EXTENDED).replace(b'format="102">20261101', b'format="610">202611')
+    xml = CII.with_parts(profile=EXTENDED).replace(b'format="102">20261101', b'format="610">202611')
 
     code, _ = refusal_of(xml)
 
@@ -160,7 +170,7 @@ def test_refuses_an_issue_date_in_another_format() -> None:
 )
 def test_reads_every_profile(profile: str) -> None:
     """A profile that Factur-X does not define is checked against the whole standard."""
-    draft = read_cii(a_cii(profile=profile), "SALLES")
+    draft = read_cii(CII.with_parts(profile=profile), "SALLES")
 
     assert draft.amount_cents == 12000
 
@@ -190,7 +200,7 @@ def test_reads_every_profile(profile: str) -> None:
 )
 def test_knows_the_payer_by_the_best_identifier(changes: dict[str, str], reference: str) -> None:
     """BT-46, then BT-10, then the legal identifier BT-47."""
-    draft = read_cii(a_cii(**changes), "SALLES")
+    draft = read_cii(CII.with_parts(**changes), "SALLES")
 
     assert draft.payer.reference == reference
 
@@ -199,9 +209,13 @@ def test_derives_the_same_reference_for_the_same_person() -> None:
     """Without any identifier, name and address tell who it is, in whatever case."""
     nameless = BUYER.replace("<ram:ID>F-17</ram:ID>", "")
 
-    first = read_cii(a_cii(buyer=nameless), "SALLES").payer.reference
-    second = read_cii(a_cii(buyer=nameless.replace("Dupont", "DUPONT")), "SALLES").payer.reference
-    other = read_cii(a_cii(buyer=nameless.replace("12 rue", "14 rue")), "SALLES").payer.reference
+    first = read_cii(CII.with_parts(buyer=nameless), "SALLES").payer.reference
+    second = read_cii(
+        CII.with_parts(buyer=nameless.replace("Dupont", "DUPONT")), "SALLES"
+    ).payer.reference
+    other = read_cii(
+        CII.with_parts(buyer=nameless.replace("12 rue", "14 rue")), "SALLES"
+    ).payer.reference
 
     assert first == second
     assert first != other
@@ -232,14 +246,14 @@ def test_writes_to_the_electronic_address_or_to_the_contact(
     )
     buyer = BUYER.replace("<ram:PostalTradeAddress>", f"{person}<ram:PostalTradeAddress>") + uri
 
-    draft = read_cii(a_cii(buyer=buyer), "SALLES")
+    draft = read_cii(CII.with_parts(buyer=buyer), "SALLES")
 
     assert draft.payer.email == email
 
 
 def test_names_a_foreign_country_after_the_address() -> None:
     """Within France the country is not written."""
-    draft = read_cii(a_cii(buyer=BUYER.replace(">FR<", ">BE<")), "SALLES")
+    draft = read_cii(CII.with_parts(buyer=BUYER.replace(">FR<", ">BE<")), "SALLES")
 
     assert draft.payer.address == ("12 rue de l’Église", "76000 Rouen", "BE")
 
@@ -259,7 +273,9 @@ def test_names_a_foreign_country_after_the_address() -> None:
 )
 def test_takes_the_subject_from_a_note_about_this_invoice(notes: str, subject: str) -> None:
     """Legal mentions are notes too, but no subject; the first line's label is the next choice."""
-    draft = read_cii(a_cii(notes=f"<ram:IncludedNote>{notes}</ram:IncludedNote>"), "SALLES")
+    draft = read_cii(
+        CII.with_parts(notes=f"<ram:IncludedNote>{notes}</ram:IncludedNote>"), "SALLES"
+    )
 
     assert draft.subject == subject
 
@@ -268,7 +284,7 @@ def test_gives_the_treasury_its_debt_reference_and_year() -> None:
     """The remittance information (BT-83) links payment and debt, as PayFiP's refdet does."""
     settlement = "<ram:PaymentReference>ROLE 2026 000017</ram:PaymentReference>"
 
-    draft = read_cii(a_cii(settlement=settlement), "BUDGET", route="treasury")
+    draft = read_cii(CII.with_parts(settlement=settlement), "BUDGET", route="treasury")
 
     assert (draft.route, draft.fiscal_year) == ("treasury", 2026)
     assert draft.debt_reference == "ROLE2026000017"
@@ -278,7 +294,7 @@ def test_invents_no_debt_reference() -> None:
     """A remittance text that PayFiP would refuse is not one: the rules of entry will say so."""
     settlement = "<ram:PaymentReference>Merci d’indiquer 17</ram:PaymentReference>"
 
-    draft = read_cii(a_cii(settlement=settlement), "BUDGET", route="treasury")
+    draft = read_cii(CII.with_parts(settlement=settlement), "BUDGET", route="treasury")
 
     assert draft.debt_reference is None
 
@@ -288,14 +304,14 @@ def test_invents_no_debt_reference() -> None:
     [
         (b"<Invoice/>", ("wrong_root", "")),
         (b'<CrossIndustryInvoice xmlns="urn:other"/>', ("wrong_root", "")),
-        (b'<!DOCTYPE a [<!ENTITY x "y">]>' + a_cii().partition(b"?>")[2], ("doctype", "")),
-        (a_cii()[:-10], ("unreadable_xml", "")),
+        (b'<!DOCTYPE a [<!ENTITY x "y">]>' + CII.with_parts().partition(b"?>")[2], ("doctype", "")),
+        (CII.with_parts()[:-10], ("unreadable_xml", "")),
         (
-            a_cii().replace(b"<ram:ID>2026-001</ram:ID>", b"<ram:ID> </ram:ID>"),
+            CII.with_parts().replace(b"<ram:ID>2026-001</ram:ID>", b"<ram:ID> </ram:ID>"),
             ("missing_number", "/rsm:CrossIndustryInvoice/rsm:ExchangedDocument/ram:ID"),
         ),
         (
-            a_cii(buyer=BUYER.replace("Éloïse  Dupont", " ")),
+            CII.with_parts(buyer=BUYER.replace("Éloïse  Dupont", " ")),
             (
                 "missing_buyer_name",
                 (
@@ -305,21 +321,21 @@ def test_invents_no_debt_reference() -> None:
             ),
         ),
         (
-            a_cii(
+            CII.with_parts(
                 profile="urn:example:unknown",
                 totals=TOTALS.replace("<ram:DuePayableAmount>120.00</ram:DuePayableAmount>", ""),
             ),
             ("missing_amount", f"{TOTALS_PATH}/ram:DuePayableAmount"),
         ),
         (
-            a_cii(
+            CII.with_parts(
                 profile="urn:example:unknown",
                 totals=TOTALS + "<ram:DuePayableAmount>1.00</ram:DuePayableAmount>",
             ),
             ("several_amounts", f"{TOTALS_PATH}/ram:DuePayableAmount"),
         ),
         (
-            a_cii(profile=" "),
+            CII.with_parts(profile=" "),
             (
                 "missing_profile",
                 (
@@ -329,7 +345,7 @@ def test_invents_no_debt_reference() -> None:
             ),
         ),
         (
-            a_cii(settlement="<ram:Bonus/>"),
+            CII.with_parts(settlement="<ram:Bonus/>"),
             (
                 "xsd_invalid",
                 (
@@ -351,6 +367,6 @@ def test_says_what_is_wrong_and_where(xml: bytes, expected: tuple[str, str]) -> 
 def test_needs_to_be_told_the_regie(regie: str | None) -> None:
     """The format does not name it: the deposit's address does."""
     with pytest.raises(UnreadableDepositError) as caught:
-        read_cii(a_cii(), regie)
+        read_cii(CII.with_parts(), regie)
 
     assert caught.value.code == "missing_regie"

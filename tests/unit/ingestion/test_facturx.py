@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from demo.samples import SAMPLES
 from ingestion.adapters import facturx
-from ingestion.domain import Regie, UnreadableDepositError, validate
+from ingestion.domain import Regie, Rejection, UnreadableDepositError, validate
+from tests.unit.ingestion.e_invoices import Context, draft_of, entry_of
 
 SAMPLE = (SAMPLES / "FNFE_Facture_FR_EN16931.pdf").read_bytes()
 XML = facturx.extract(SAMPLE)
@@ -98,7 +99,7 @@ def test_reads_the_files_of_other_software(name: str, expected: tuple[object, ..
     """Real files give what their XML says, and what they give passes the rules of entry."""
     pdf = (SAMPLES / f"{name}.pdf").read_bytes()
 
-    draft = facturx.read(pdf, "CANTINE")
+    draft = draft_of(facturx.read_file, pdf, Context("CANTINE"))
 
     problems = validate(
         draft,
@@ -126,9 +127,55 @@ def test_every_sample_is_read_above() -> None:
 
 def test_the_draft_names_its_own_file() -> None:
     """The PDF is the document of the invoice, known by its SHA-256."""
-    draft = facturx.read(SAMPLE, "CANTINE")
+    draft = draft_of(facturx.read_file, SAMPLE)
 
     assert draft.pdf == hashlib.sha256(SAMPLE).hexdigest()
+
+
+def test_the_stream_reader_keeps_the_pdf_as_the_document() -> None:
+    """A deposit that is a Factur-X is one invoice and its paper."""
+    context = Context("CANTINE")
+
+    draft = draft_of(facturx.read_file, SAMPLE, context)
+
+    assert context.documents == [SAMPLE]
+    assert (draft.regie, draft.number, draft.amount_cents) == ("CANTINE", "FA-2017-0010", 47015)
+
+
+def test_a_pdf_that_cannot_be_kept_refuses_its_line() -> None:
+    """What the keeper of documents says is what the biller is told."""
+    refusal = Rejection(code="active_content", pointer="/pdf", message="Le PDF est actif.")
+
+    class Refusing(Context):
+        def keep_document(self, content: bytes) -> str | Rejection:
+            return refusal
+
+    entry = entry_of(facturx.read_file, SAMPLE, Refusing())
+
+    assert entry.found == refusal
+
+
+def test_a_fault_of_the_invoice_is_the_line_s() -> None:
+    """The file can be read: its one line is refused, and no document is kept."""
+    xml = XML.replace(b">470.15</ram:DuePayableAmount>", b">1.00</ram:DuePayableAmount>")
+    assert xml != XML
+    context = Context()
+
+    entry = entry_of(facturx.read_file, a_pdf(("factur-x.xml", xml)), context)
+
+    assert isinstance(entry.found, Rejection)
+    assert entry.found.code == "totals_do_not_add_up"
+    assert entry.place == "/rsm:CrossIndustryInvoice"
+    assert entry.found.pointer.endswith("/ram:DuePayableAmount")
+    assert context.documents == []
+
+
+def test_needs_to_be_told_the_regie() -> None:
+    """No invoice names it: the deposit's address does."""
+    with pytest.raises(UnreadableDepositError) as caught:
+        entry_of(facturx.read_file, SAMPLE, Context(None))
+
+    assert caught.value.code == "missing_regie"
 
 
 @pytest.mark.parametrize(
@@ -177,6 +224,7 @@ def test_the_same_invoice_twice_is_one_invoice() -> None:
         (b"%PDF-1.7\n" + b"0" * 20 * 1024 * 1024, "pdf_too_large"),
         (a_pdf(), "no_embedded_invoice"),
         (a_pdf(("facture.xml", XML)), "no_embedded_invoice"),
+        (a_pdf(("order-x.xml", XML)), "no_embedded_invoice"),
         (a_pdf(("factur-x.xml", XML), ("xrechnung.xml", XML + b" ")), "several_embedded_invoices"),
         (
             a_pdf(("factur-x.xml", XML), encryption=pikepdf.Encryption(user="u", owner="o")),
@@ -199,6 +247,7 @@ def test_the_same_invoice_twice_is_one_invoice() -> None:
         "too large",
         "no attachment",
         "another name",
+        "an order",
         "two different",
         "user password",
         "owner password",
@@ -242,7 +291,7 @@ def test_hostile_xml_inside_is_refused_as_xml() -> None:
     hostile = b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]><a>&x;</a>'
 
     with pytest.raises(UnreadableDepositError) as caught:
-        facturx.read(a_pdf(("factur-x.xml", hostile)), "CANTINE")
+        entry_of(facturx.read_file, a_pdf(("factur-x.xml", hostile)))
 
     assert caught.value.code == "doctype"
 
@@ -250,7 +299,7 @@ def test_hostile_xml_inside_is_refused_as_xml() -> None:
 def test_a_refusal_crosses_a_process_boundary() -> None:
     """PDFs are read in another process: the error must come back whole."""
     with pytest.raises(UnreadableDepositError) as caught:
-        facturx.read(b"", "CANTINE")
+        entry_of(facturx.read_file, b"")
 
     error = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
 
@@ -269,7 +318,7 @@ def test_no_damage_does_worse_than_a_refusal(data: st.DataObject) -> None:
         pdf[place : place + length] = data.draw(st.binary(max_size=20))
 
     try:
-        answer = str(facturx.read(bytes(pdf), "CANTINE").amount_cents)
+        answer = str(entry_of(facturx.read_file, bytes(pdf)).found)
     except UnreadableDepositError as error:
         answer = error.code
 

@@ -238,8 +238,8 @@ def a_job(pdf: bytes | None) -> jobs.PaperJob:
 
 
 def test_a_refusal_is_a_result_with_words_for_the_biller() -> None:
-    """A bad document never costs its neighbours in the same batch."""
-    results = jobs.make_all([a_job(a_pdf()), a_job(b"no"), a_job(None)])
+    """A bad document never costs those that the same process makes."""
+    results = [paper.make(a_job(pdf)) for pdf in (a_pdf(), b"no", None)]
 
     assert [result.refusal_code for result in results] == ["", "not_a_pdf", ""]
     assert results[1].refusal_detail == "Le fichier n’est pas un PDF."

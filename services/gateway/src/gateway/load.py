@@ -17,6 +17,7 @@ from gateway.visitor_store import digest
 from shared import environment, logs
 from shared.errors import QuittanceError
 from shared.events import AuthorityConfigured, ContactUpdated
+from shared.events.authority_configured import KafkaBiller
 from shared.postgres import Database, Transaction
 
 
@@ -53,7 +54,7 @@ async def load(town: TownFile, database: Database, passwords: Passwords) -> Load
         authorities = [
             entry.authority
             for entry in town.authorities
-            if await _keep_authority(entry, people, transaction)
+            if await _keep_authority(entry, _kafka_billers(town, entry), people, transaction)
         ]
         billers = [
             biller.client_id
@@ -93,10 +94,21 @@ async def _hash(passwords: Passwords, known: Person | None, password: str) -> st
     return await passwords.hash(password)
 
 
+def _kafka_billers(town: TownFile, entry: AuthorityEntry) -> tuple[KafkaBiller, ...]:
+    return tuple(
+        KafkaBiller(client_id=biller.client_id, regies=biller.regies)
+        for biller in town.billers
+        if biller.kafka and biller.authority == entry.authority
+    )
+
+
 async def _keep_authority(
-    entry: AuthorityEntry, people: PostgresPeople, transaction: Transaction
+    entry: AuthorityEntry,
+    billers: tuple[KafkaBiller, ...],
+    people: PostgresPeople,
+    transaction: Transaction,
 ) -> bool:
-    content = msgspec.json.encode(entry, order="sorted")
+    content = msgspec.json.encode((entry, billers) if billers else entry, order="sorted")
     known = await people.find_authority(entry.authority)
     if known is not None and known[1] == content:
         return False
@@ -108,6 +120,7 @@ async def _keep_authority(
                 authority=entry.authority,
                 name=entry.name,
                 regies=entry.regies,
+                billers=billers,
                 revision=revision,
                 configured_at=transaction.clock.now(),
             )

@@ -1,5 +1,6 @@
 """The file by which an operator sets authorities and people, and all that is wrong in one."""
 
+import re
 import types
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,12 +11,13 @@ import msgspec
 from shared.errors import SettingsError
 from shared.events.authority_configured import Regie
 
-Scope = Literal["deposits:write", "deposits:read", "collections:read"]
+Scope = Literal["deposits:write", "deposits:read", "collections:read", "webhooks:write"]
 Password = Annotated[str, msgspec.Meta(min_length=12, max_length=200)]
 Email = Annotated[
     str, msgspec.Meta(max_length=254, pattern=r"^[^\s@,;<>]+@[^\s@,;<>]+\.[^\s@,;<>.]+$")
 ]
 FEWEST_CHARACTERS_OF_SECRET = 10
+_TOPIC_PART = re.compile(r"[A-Za-z0-9_-]{3,100}")
 
 
 class AuthorityEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,13 +29,18 @@ class AuthorityEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BillerEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A billing application; its secret is 32 characters of chance or more."""
+    """A billing application; its secret is 32 characters of chance or more.
+
+    With `kafka` it may also deposit on the topic `biller.deposited.CLIENT_ID`, to which the broker
+    must let nobody else write.
+    """
 
     client_id: Annotated[str, msgspec.Meta(pattern=r"^[!-9;-~]{3,100}$")]
     client_secret: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{32,200}$")]
     authority: str
     regies: tuple[str, ...]
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1)]
+    kafka: bool = False
 
 
 class AgentEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +170,8 @@ def _contradictions_of_biller(
     else:
         for code in sorted(set(biller.regies) - regies[biller.authority]):
             yield f"{place}/regies: {code} is not a régie of {biller.authority}"
+    if biller.kafka and not _TOPIC_PART.fullmatch(biller.client_id):
+        yield f"{place}/client_id: only letters, digits, - and _ may name a topic"
     if len(set(biller.client_secret)) < FEWEST_CHARACTERS_OF_SECRET:
         yield f"{place}/client_secret: is not drawn by chance"
 

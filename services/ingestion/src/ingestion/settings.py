@@ -1,5 +1,7 @@
 """What ingestion reads from its environment."""
 
+import socket
+
 from shared.environment import CommonSettings
 
 
@@ -22,5 +24,13 @@ class Settings(CommonSettings, frozen=True, kw_only=True):
     """Largest PDF accepted, in bytes."""
     deposit_maximum_bytes: int = 209_715_200
     """Largest deposit accepted, all its parts together, in bytes."""
-    reader_processes: int = 1
-    """Number of processes that read Factur-X files."""
+    instance_name: str = socket.gethostname()
+    """Name of this replica, the same after a restart: it takes back its own readings at once."""
+    reader_processes: int = 2
+    """Number of processes that read deposits."""
+    reader_memory_bytes: int = 1_073_741_824
+    """Address space that one such process may take."""
+    reader_seconds: int = 600
+    """Processor time that one deposit may take."""
+    release_interval_seconds: float = 60.0
+    """Pause between two looks for held deposits whose day has come."""

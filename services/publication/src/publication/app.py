@@ -3,23 +3,30 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from publication.adapters.jobs import Limits
 from publication.adapters.press import Press, PressSettings
-from publication.api import operations
+from publication.adapters.print_run import ProcessBinder
+from publication.api import documents, previews
+from publication.api.print_runs import PrintRunDoors
+from publication.domain import PrintRun
+from publication.handlers.bind_print_run import PrintRunBinder
+from publication.handlers.find_print_run import find_merged_file, find_print_run
 from publication.handlers.on_authority_configured import on_authority_configured
 from publication.handlers.on_invoice_generated import on_invoice_generated
 from publication.handlers.on_invoice_withdrawn import on_invoice_withdrawn
-from publication.ports import Claim
+from publication.handlers.preview_invoice import preview_invoice
+from publication.ports import Claim, Demand, PrintRunClaim, PrintRunStanding, PrintRunState
 from publication.settings import Settings
-from publication.store import PostgresFolders
+from publication.store import PostgresFolders, PostgresPrintRuns
 from publication.worker import OpenUnit, Publisher
-from shared.auth import JwksAuthenticator
+from shared.auth import JwksAuthenticator, Principal
 from shared.clock import SystemClock, paris_date
 from shared.envelope import Message
 from shared.events import AuthorityConfigured, Event, InvoiceGenerated, InvoiceWithdrawn
 from shared.events.authority_configured import StampPlace
-from shared.http import create_application
+from shared.http import Operation, create_application
 from shared.kafka import Consumer, Producer
 from shared.outbox import Relay
 from shared.postgres import Database, Transaction
@@ -29,10 +36,15 @@ from shared.storage import Storage
 from shared.worker import Worker
 
 SERVICE = "publication"
-BATCH = 16
-BATCHES_AT_ONCE = 3
-"""While one batch is in the press the next is read and the last is stored."""
+BATCH = 32
+"""Invoices recorded and told to the others at once: each of them pays for a batch, not for one."""
+BATCHES_AT_ONCE = 2
+"""While one batch is recorded the next is in the press."""
 PURGED_AT_ONCE = 500
+PRINT_RUN_PATIENCE_SECONDS = 10.0
+"""A run that takes longer is answered with 202, well before any proxy gives up."""
+PART_KEPT_FOR = timedelta(days=35)
+"""How much longer than its documents a deposit is known: as long as a topic may be replayed."""
 
 
 class _Unit:
@@ -47,6 +59,117 @@ class _Unit:
         await self._transaction.publish(events)
 
 
+class _Folders:
+    """The wiring of folders: their transactions, and what happens to them by the clock."""
+
+    def __init__(
+        self, settings: Settings, database: Database, storage: Storage, clock: SystemClock
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._storage = storage
+        self._clock = clock
+
+    @asynccontextmanager
+    async def open_unit(self) -> AsyncIterator[_Unit]:
+        async with self._database.transaction() as transaction:
+            yield _Unit(transaction)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[PostgresFolders]:
+        async with self._database.reading() as connection:
+            yield PostgresFolders(connection)
+
+    async def places(self) -> dict[tuple[str, str], StampPlace]:
+        async with self.reading() as folders:
+            return await folders.places()
+
+    async def release_own(self) -> None:
+        async with self.open_unit() as unit:
+            await unit.folders.release_own(self._settings.instance_name)
+
+    async def purge_by_the_clock(self, stopping: asyncio.Event) -> None:
+        interval_seconds = self._settings.purge_interval_seconds
+        await repeat("purge documents", self._purge, interval_seconds, stopping)
+
+    async def _purge(self) -> int:
+        today = paris_date(self._clock.now())
+        kept_for = timedelta(days=self._settings.readable_days) + PART_KEPT_FOR
+        async with self.open_unit() as unit:
+            count = await unit.folders.purge(today, PURGED_AT_ONCE)
+            await unit.folders.forget_parts(today - kept_for)
+        await self._remove_discarded()
+        return count
+
+    async def _remove_discarded(self) -> None:
+        async with self.reading() as folders:
+            keys = await folders.discarded(PURGED_AT_ONCE)
+        for key in keys:
+            await self._storage.delete(key)
+        async with self.open_unit() as unit:
+            await unit.folders.forget_discarded(keys)
+
+
+class _PrintRuns:
+    """The wiring of print runs: their doors, and the worker that binds what was asked for."""
+
+    def __init__(
+        self, settings: Settings, database: Database, storage: Storage, clock: SystemClock
+    ) -> None:
+        self._instance = settings.instance_name
+        self._database = database
+        self._storage = storage
+        self._asked = asyncio.Event()
+        binder = PrintRunBinder(
+            instance=settings.instance_name,
+            open_runs=self._open,
+            archive=storage,
+            binder=ProcessBinder(
+                memory_bytes=settings.paper_memory_bytes, seconds=settings.paper_seconds
+            ),
+            clock=clock,
+        )
+        self.worker: Worker[PrintRunClaim] = Worker(
+            "print run",
+            claim=binder.claim,
+            perform=binder.perform,
+            batch=1,
+            concurrency=1,
+            wake=self._asked,
+        )
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[PostgresPrintRuns]:
+        async with self._database.transaction() as transaction:
+            yield PostgresPrintRuns(transaction.connection)
+
+    async def release_own(self) -> None:
+        async with self._open() as runs:
+            await runs.release_own(self._instance)
+
+    def operations(self) -> list[Operation]:
+        async def find(demand: Demand, caller: Principal) -> PrintRun:
+            return await find_print_run(
+                demand, may_act_for=caller.may_act_for, open_runs=self._open
+            )
+
+        async def merge(run: PrintRun) -> PrintRunStanding | None:
+            return await find_merged_file(
+                run,
+                patience_seconds=PRINT_RUN_PATIENCE_SECONDS,
+                open_runs=self._open,
+                wake=self._asked.set,
+            )
+
+        async def forget(run: PrintRun) -> None:
+            async with self._open() as runs:
+                await runs.forget(run.key, PrintRunState.MADE)
+
+        return PrintRunDoors(
+            find=find, merge=merge, forget=forget, storage=self._storage
+        ).operations()
+
+
 async def run(settings: Settings) -> None:
     """Run publication until it is told to stop."""
     clock = SystemClock()
@@ -58,49 +181,42 @@ async def run(settings: Settings) -> None:
     )
     producer = Producer(settings, client_id=f"quittance-{SERVICE}")
 
-    @asynccontextmanager
-    async def open_unit() -> AsyncIterator[_Unit]:
-        async with database.transaction() as transaction:
-            yield _Unit(transaction)
+    folders = _Folders(settings, database, storage, clock)
 
-    @asynccontextmanager
-    async def reading() -> AsyncIterator[PostgresFolders]:
-        async with database.reading() as connection:
-            yield PostgresFolders(connection)
+    async def preview(invoice: InvoiceGenerated) -> bytes:
+        return await preview_invoice(invoice, shelf=storage, press=press, clock=clock)
 
-    async def places() -> dict[tuple[str, str], StampPlace]:
-        async with reading() as folders:
-            return await folders.places()
-
-    async def purge() -> int:
-        async with open_unit() as unit:
-            count = await unit.folders.purge(paris_date(clock.now()), PURGED_AT_ONCE)
-        await _remove_discarded(database, storage)
-        return count
-
-    press = Press(_press_settings(settings), places)
-    publisher = _publisher(settings, open_unit, storage, press, clock)
-    async with open_unit() as unit:
-        # Whatever carries this name was held by an earlier life of this replica, which is over.
-        await unit.folders.release_own(settings.instance_name)
+    press = Press(_press_settings(settings), folders.places)
+    publisher = _publisher(settings, folders.open_unit, storage, press, clock)
+    print_runs = _PrintRuns(settings, database, storage, clock)
+    # Whatever carries this name was held by an earlier life of this replica, which is over.
+    await folders.release_own()
+    await print_runs.release_own()
     consumer = _consumer(settings, database, producer)
     worker = _worker(publisher, database)
     application = create_application(
         SERVICE,
-        operations(reading, storage, settings.public_url),
+        [
+            *documents.operations(folders.reading, storage, settings.public_url),
+            *print_runs.operations(),
+            *previews.operations(preview),
+        ],
         authenticator=JwksAuthenticator(settings.jwks_url, settings.token_issuer),
         checks={"database": database.ready, "storage": storage.ready},
         alive=consumer.alive,
     )
 
-    async def purging(stopping: asyncio.Event) -> None:
-        await repeat("purge documents", purge, settings.purge_interval_seconds, stopping)
-
     try:
         await serve(
             application,
             settings,
-            [consumer.run, Relay(database, producer).run, worker.run, purging],
+            [
+                consumer.run,
+                Relay(database, producer).run,
+                worker.run,
+                print_runs.worker.run,
+                folders.purge_by_the_clock,
+            ],
         )
     finally:
         press.close()
@@ -130,15 +246,6 @@ def _worker(publisher: Publisher, database: Database) -> Worker[Claim]:
         concurrency=BATCHES_AT_ONCE,
         wake=database.work_added,
     )
-
-
-async def _remove_discarded(database: Database, storage: Storage) -> None:
-    async with database.reading() as connection:
-        keys = await PostgresFolders(connection).discarded(PURGED_AT_ONCE)
-    for key in keys:
-        await storage.delete(key)
-    async with database.transaction() as transaction:
-        await PostgresFolders(transaction.connection).forget_discarded(keys)
 
 
 def _press_settings(settings: Settings) -> PressSettings:

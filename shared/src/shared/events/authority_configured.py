@@ -26,6 +26,13 @@ class Regie(msgspec.Struct, frozen=True, kw_only=True):
     reminder_after_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 15
 
 
+class KafkaBiller(msgspec.Struct, frozen=True, kw_only=True):
+    """A billing application that deposits on a topic of its own, `biller.deposited.CLIENT_ID`."""
+
+    client_id: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{3,100}$")]
+    regies: tuple[str, ...]
+
+
 class AuthorityConfigured(Event, frozen=True, kw_only=True):
     """The authority as it stands now; never any secret."""
 
@@ -39,6 +46,7 @@ class AuthorityConfigured(Event, frozen=True, kw_only=True):
     regies: tuple[Regie, ...]
     revision: Annotated[int, msgspec.Meta(ge=1)]
     configured_at: Instant
+    billers: tuple[KafkaBiller, ...] = ()
 
     @property
     def key(self) -> str:

@@ -1,18 +1,19 @@
 """Reads the invoice XML that a Factur-X (or ZUGFeRD 2, XRechnung) PDF carries inside."""
 
-import hashlib
 from collections.abc import Iterator
 from functools import cache
 from io import BytesIO
 from itertools import islice
 from threading import Lock
+from typing import BinaryIO
 
-import msgspec
 import pikepdf
 
-from ingestion.adapters.cii import read_cii
+from ingestion.adapters import en16931
+from ingestion.adapters.cii import read_entry
 from ingestion.adapters.xml_reader import MAXIMUM_XML_BYTES
-from ingestion.domain import InvoiceDraft, Route, UnreadableDepositError
+from ingestion.domain import UnreadableDepositError
+from ingestion.ports import Entry, ReadingContext
 
 MAXIMUM_PDF_BYTES = 20 * 1024 * 1024
 MAXIMUM_ATTACHMENTS = 100
@@ -33,20 +34,19 @@ _PDF_DEFECTS = (
 """What pikepdf raises when objects of a damaged file are not of the kind they should be."""
 _limit_lock = Lock()
 
-__all__ = ["EMBEDDED_NAMES", "extract", "read", "read_cii"]
 
+def read_file(file: BinaryIO, context: ReadingContext) -> Iterator[Entry]:
+    """Yield the one invoice in a PDF's embedded XML; see `ports.FormatReader`.
 
-def read(pdf: bytes, regie: str | None, *, route: Route = "regie") -> InvoiceDraft:
-    """Return the invoice in a PDF's embedded XML; its `pdf` is the SHA-256 of the file.
-
-    Blocks for some milliseconds: call it off the event loop. It can run in another process, its
-    error too can be pickled. How the XML is understood: `read_cii`.
+    The PDF is its document. How the XML is understood: `cii.read_file`. Blocks for some
+    milliseconds; its errors can be pickled.
 
     Raises:
-        UnreadableDepositError: what `extract` or `read_cii` refuses.
+        UnreadableDepositError: `missing_regie`, and what `extract` or `cii.read_entry` refuses.
     """
-    draft = read_cii(extract(pdf), regie, route=route)
-    return msgspec.structs.replace(draft, pdf=hashlib.sha256(pdf).hexdigest())
+    en16931.require_regie(context.regie)
+    pdf = file.read(MAXIMUM_PDF_BYTES + 1)
+    yield read_entry(extract(pdf), context, pdf)
 
 
 def extract(pdf: bytes) -> bytes:

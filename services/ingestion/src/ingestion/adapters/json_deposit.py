@@ -2,11 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 import msgspec
 
 from ingestion.domain import DepositBody, InvoiceDraft, Rejection, UnreadableDepositError
+from ingestion.ports import Entry, ReadingContext
 
 MAXIMUM_BODY_BYTES = 16 * 1024 * 1024
 MAXIMUM_INVOICES = 10_000
@@ -53,6 +55,23 @@ _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _draft_decoder = msgspec.json.Decoder(InvoiceDraft)
 
 
+def read_file(file: BinaryIO, _context: ReadingContext) -> Iterator[Entry]:
+    """Yield the lines of `{"invoices": [...]}`; see `read` for what is refused.
+
+    Raises:
+        UnreadableDepositError: what `read` refuses.
+    """
+    body = read(file.read(MAXIMUM_BODY_BYTES + len(_BYTE_ORDER_MARK) + 1))
+    for index, found in enumerate(body.lines):
+        place = f"/invoices/{index}"
+        yield Entry(
+            place=place,
+            found=msgspec.structs.replace(found, pointer=found.pointer.removeprefix(place))
+            if isinstance(found, Rejection)
+            else found,
+        )
+
+
 def read(body: bytes) -> DepositBody:
     """Return one draft or one rejection for each invoice of the deposit, in its order.
 
@@ -76,13 +95,13 @@ def read(body: bytes) -> DepositBody:
         raise UnreadableDepositError(
             code="not_utf8", pointer="", detail="Le dépôt n’est pas en UTF-8."
         ) from error
-    lines = _split(_without_lone_surrogates(text))
+    lines = _split(without_lone_surrogates(text))
     return DepositBody(
         lines=tuple(_read_line(raw, f"/invoices/{index}") for index, raw in enumerate(lines))
     )
 
 
-def _without_lone_surrogates(text: bytes) -> bytes:
+def without_lone_surrogates(text: bytes) -> bytes:
     """Return `text` with U+0000 for each escape that is half a character.
 
     Such an escape is JSON by its grammar but no text, and the decoder would refuse the whole body
@@ -160,10 +179,17 @@ def _refuse_second_list(text: bytes, invoices_bytes: int) -> None:
 
 
 def _read_line(raw: msgspec.Raw, pointer: str) -> InvoiceDraft | Rejection:
+    return read_invoice(bytes(raw), pointer)
+
+
+def read_invoice(line: bytes, pointer: str) -> InvoiceDraft | Rejection:
+    """Return the invoice that a JSON object describes, or its refusal, its pointer under `pointer`.
+
+    `line` is UTF-8 without half characters (`without_lone_surrogates`).
+    """
     try:
-        draft = _draft_decoder.decode(raw)
-        line = bytes(raw)
-        if _has_duplicate(line):
+        draft = _draft_decoder.decode(line)
+        if _may_have_duplicate(line) and _has_duplicate(line):
             return _refuse("duplicate_key", pointer + (_duplicate_in(line) or ""))
     except msgspec.ValidationError as error:
         return _rejection(str(error), pointer)
@@ -214,6 +240,33 @@ def _refuse_duplicates(pairs: list[tuple[str, object]]) -> None:
 # Numbers stay text: their value is not looked at here, and Python limits the digits of an int.
 _duplicate_check = json.JSONDecoder(object_pairs_hook=_refuse_duplicates, parse_int=str)
 _pairs_decoder = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=str)
+
+
+_KEY = re.compile(rb'"[ \t\r\n]*:')
+
+
+def _may_have_duplicate(line: bytes) -> bool:
+    """Say whether more keys may be written in `line` than are in the objects it decodes to.
+
+    A key is followed by a colon, and so may be a quote inside a text: the count is never too small.
+    It saves the slow look for a key written twice, for nearly every line.
+    """
+    return len(_KEY.findall(line)) != _count_keys(msgspec.json.decode(line))
+
+
+def _count_keys(value: object) -> int:
+    count = 0
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        members: Iterable[object] = ()
+        if isinstance(found, dict):
+            count += len(found)
+            members = found.values()
+        elif isinstance(found, list):
+            members = found
+        waiting += [member for member in members if isinstance(member, dict | list)]
+    return count
 
 
 def _has_duplicate(line: bytes) -> bool:

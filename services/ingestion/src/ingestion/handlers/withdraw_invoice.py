@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+import msgspec
+
 from ingestion.ports import OpenUnit
 from shared.clock import Clock
 from shared.events import InvoiceWithdrawn
@@ -12,11 +14,13 @@ async def withdraw_invoice(
 ) -> None:
     """Withdraw the version that is held; an invoice withdrawn before stays so, with its reason."""
     async with open_unit() as unit:
-        held = await unit.deposits.find_invoice(invoice_id, lock=True)
+        held = await unit.invoices.find(invoice_id, lock=True)
         if held is None or held.state == "withdrawn":
             return
         now = clock.now()
-        await unit.deposits.withdraw(held.invoice_id, reason, now)
+        await unit.invoices.replace(
+            [msgspec.structs.replace(held, state="withdrawn", reason=reason, changed_at=now)]
+        )
         await unit.publish(
             [
                 InvoiceWithdrawn(

@@ -9,6 +9,10 @@ from shared.events import InvoiceGenerated
 
 DEFAULT_SIZE_MM = 28.0
 """Side of the code with its quiet zone: 0.7 mm a module, which any telephone reads from paper."""
+LENGTH_BYTES = 8
+"""Before each message stands its length."""
+STARTED = b"+"
+"""What a process says once it waits for its first job."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,29 +42,25 @@ class PaperJob(msgspec.Struct, frozen=True, kw_only=True):
     sample: float
     limits: Limits
     seconds: int
+    is_preview: bool = False
 
 
 class PaperResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The documents, or why there are none; `print_file` is None when the document is printed."""
+    """The documents, or why there are none; `print_file` is None when the document is printed.
+
+    `pages` counts those of the file that is printed.
+    """
 
     document: bytes = b""
     print_file: bytes | None = None
+    pages: int = 0
     layout: str = ""
     place: Place | None = None
     refusal_code: str = ""
     refusal_detail: str = ""
 
 
-def make_all(jobs: list[PaperJob]) -> list[PaperResult]:
-    """Return the paper of each job, in order; a refusal is a result, never an error."""
-    # Runs in a process of its own, which alone pays for these libraries.
-    from publication.adapters import paper  # noqa: PLC0415
-
-    return [paper.make(job) for job in jobs]
-
-
-def limit_process(memory_bytes: int) -> None:
-    """Bound the memory of the process that this runs in."""
-    from publication.adapters import paper  # noqa: PLC0415
-
-    paper.limit_process(memory_bytes)
+encoder = msgspec.msgpack.Encoder()
+job_decoder = msgspec.msgpack.Decoder(PaperJob)
+# Not pickle: what a hostile file made of its process may lie to us, but never run here.
+result_decoder = msgspec.msgpack.Decoder(PaperResult)

@@ -6,7 +6,9 @@ import signal
 import time
 from types import FrameType
 
-from publication.adapters import pdf_check, pdf_stamp, qr, render
+import msgspec
+
+from publication.adapters import pdf_check, pdf_stamp, preview_mark, qr, render
 from publication.adapters.errors import UnsafePdfError
 from publication.adapters.jobs import PaperJob, PaperResult
 
@@ -31,7 +33,8 @@ def make(job: PaperJob) -> PaperResult:
     resource.setrlimit(resource.RLIMIT_CPU, (used + 2 * job.seconds + 1, hard))
     signal.setitimer(signal.ITIMER_PROF, job.seconds)
     try:
-        return _render(job) if job.pdf is None else _stamp(job, job.pdf)
+        result = _render(job) if job.pdf is None else _stamp(job, job.pdf)
+        return _marked(result) if job.is_preview else result
     except UnsafePdfError as error:
         return PaperResult(refusal_code=error.code, refusal_detail=error.sentence)
     except MemoryError:
@@ -46,7 +49,9 @@ def _render(job: PaperJob) -> PaperResult:
     document = render.render(job.invoice, code)
     layout = f"rendered-{len(job.invoice.lines) > 0}"
     _verify(job, document, layout, page=None)
-    return PaperResult(document=document, layout=layout)
+    with pdf_check.opened(document) as opened:
+        pages = len(opened.pages)
+    return PaperResult(document=document, pages=pages, layout=layout)
 
 
 def _stamp(job: PaperJob, pdf: bytes) -> PaperResult:
@@ -59,7 +64,9 @@ def _stamp(job: PaperJob, pdf: bytes) -> PaperResult:
         sheet = pdf_stamp.companion(code, authority, is_payable=is_payable)
         print_file = pdf_stamp.joined(pdf, sheet)
         _verify(job, sheet, "companion", page=1)
-        return PaperResult(document=pdf, print_file=print_file, layout="companion")
+        return PaperResult(
+            document=pdf, print_file=print_file, pages=checked.pages + 1, layout="companion"
+        )
     stamped = pdf_stamp.stamp(
         pdf,
         code,
@@ -69,7 +76,18 @@ def _stamp(job: PaperJob, pdf: bytes) -> PaperResult:
         earlier=job.known.get(checked.layout),
     )
     _verify(job, stamped.content, checked.layout, page=stamped.page)
-    return PaperResult(document=stamped.content, layout=checked.layout, place=stamped.place)
+    return PaperResult(
+        document=stamped.content,
+        pages=checked.pages if stamped.place else checked.pages + 1,
+        layout=checked.layout,
+        place=stamped.place,
+    )
+
+
+def _marked(result: PaperResult) -> PaperResult:
+    # What goes by post is what the biller wants to see: a signed file with its sheet.
+    shown = result.document if result.print_file is None else result.print_file
+    return msgspec.structs.replace(result, document=preview_mark.mark(shown), print_file=None)
 
 
 def _verify(job: PaperJob, document: bytes, layout: str, *, page: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from functools import cache
 from io import BytesIO
+from math import ceil
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,7 +27,12 @@ PIXELS_PER_MM = 2.0
 BLANK_FROM = 250
 """Anything darker is printed matter: the shaded rows of a table are, the noise of a scan is not."""
 RENDERED_SCALE = 3.0
+RENDERED_AROUND_PIXELS = 8
 SEARCHED_PAGES = 3
+
+Caption = tuple[float, str, str]
+"""Width in millimetres, first line, second line."""
+_kept: dict[Caption, bytes] = {}
 
 
 class StampedPdf(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,21 +104,13 @@ def _find_place(pdf: bytes, wanted: Place | None, earlier: Place | None) -> Plac
     try:
         # The first page is what lies on top in the envelope; the last is where forms leave room.
         count = len(document)
-        pages = list(dict.fromkeys([1, count, *range(2, min(count, SEARCHED_PAGES))]))
-        rendered: dict[int, Image.Image] = {}
-
-        def picture(page: int) -> Image.Image:
-            if page not in rendered:
-                scale = PIXELS_PER_MM / POINTS_PER_MM
-                rendered[page] = _rendered(document, page - 1, scale)
-            return rendered[page]
-
         for place in (wanted, earlier):
-            if place is not None and place.page <= count and _is_free(picture(place.page), place):
+            if place is not None and place.page <= count and _is_still_free(document, place):
                 return place
         size = wanted.size_mm if wanted else DEFAULT_SIZE_MM
-        for page in pages:
-            found = _search(picture(page), page, size)
+        for page in dict.fromkeys([1, count, *range(2, min(count, SEARCHED_PAGES))]):
+            picture = _rendered(document, page - 1, PIXELS_PER_MM / POINTS_PER_MM)
+            found = _search(picture, page, size)
             if found is not None:
                 return found
         return None
@@ -129,13 +127,49 @@ def _rendered(document: pypdfium2.PdfDocument, index: int, scale: float) -> Imag
         page.close()
 
 
+def _is_still_free(document: pypdfium2.PdfDocument, place: Place) -> bool:
+    """Tell whether nothing is printed at `place`, rendering little more of its page than that."""
+    page = document[place.page - 1]
+    try:
+        scale = PIXELS_PER_MM / POINTS_PER_MM
+        width, height = ceil(page.get_width() * scale), ceil(page.get_height() * scale)
+        left, top, right, bottom = box = _box(place)
+        if not _is_within(box, width, height):
+            return False
+        # Where the renderer cuts, it draws edges otherwise than within the page: it cuts outside.
+        cut = [
+            max(0, pixels - RENDERED_AROUND_PIXELS)
+            for pixels in (left, height - bottom, width - right, top)
+        ]
+        # It rounds up to whole pixels: half of one less hits them.
+        crop = tuple((pixels - 0.5) / scale for pixels in cut)
+        around = page.render(scale=scale, grayscale=True, crop=crop).to_pil()
+        x, y = left - cut[0], top - cut[3]
+        return _is_blank(around.crop((x, y, x + right - left, y + bottom - top)))
+    finally:
+        page.close()
+
+
 def _is_free(picture: Image.Image, place: Place) -> bool:
+    box = _box(place)
+    return _is_within(box, picture.width, picture.height) and _is_blank(picture.crop(box))
+
+
+def _box(place: Place) -> tuple[int, int, int, int]:
+    """Return the pixels that the block touches: left, top, right, bottom."""
     left, top = place.x_mm * PIXELS_PER_MM, place.y_mm * PIXELS_PER_MM
     right = left + place.size_mm * PIXELS_PER_MM
     bottom = top + (place.size_mm + CAPTION_MM) * PIXELS_PER_MM
-    if right > picture.width or bottom > picture.height:
-        return False
-    darkest, _ = picture.crop((int(left), int(top), int(right) + 1, int(bottom) + 1)).getextrema()
+    return int(left), int(top), int(right) + 1, int(bottom) + 1
+
+
+def _is_within(box: tuple[int, int, int, int], width: int, height: int) -> bool:
+    left, top, right, bottom = box
+    return left >= 0 and top >= 0 and right <= width and bottom <= height
+
+
+def _is_blank(picture: Image.Image) -> bool:
+    darkest, _ = picture.getextrema()
     return isinstance(darkest, int | float) and darkest >= BLANK_FROM
 
 
@@ -163,9 +197,8 @@ def _draw(document: pikepdf.Pdf, code: QrCode, place: Place, *, is_payable: bool
     left = place.x_mm * POINTS_PER_MM
     bottom = shown_height - place.y_mm * POINTS_PER_MM - size - caption_height
     host = urlsplit(code.url).netloc
-    first = "Payer en ligne" if is_payable else "Consulter en ligne"
-    with pikepdf.open(BytesIO(_caption(place.size_mm, first, host))) as caption:
-        form = document.copy_foreign(caption.pages[0].as_form_xobject())
+    _, caption = _caption(place.size_mm, _sentence(is_payable=is_payable), host)
+    form = document.copy_foreign(caption)
     # A page may share its resources with others or inherit them: it gets a copy of its own.
     resources = _copied(page.resources)
     forms = _copied(resources.get("/XObject"))
@@ -228,11 +261,33 @@ def _to_shown(page: pikepdf.Page) -> str:
     return f"{a} {b} {c} {d} {left + e:.3f} {bottom + f:.3f}"
 
 
-@cache
-def _caption(width_mm: float, first: str, second: str) -> bytes:
-    # One caption for each size and host: cached, since it is the same on every invoice.
+def captions(host: str) -> dict[Caption, bytes]:
+    """Return the captions of most invoices: those of a code of the usual size."""
+    sentences = [_sentence(is_payable=is_payable) for is_payable in (True, False)]
+    return {key: _set(*key) for key in ((DEFAULT_SIZE_MM, first, host) for first in sentences)}
+
+
+def keep_captions(made: dict[Caption, bytes]) -> None:
+    """Use these in this process from now on, instead of setting them here."""
+    _kept.update(made)
+
+
+def _sentence(*, is_payable: bool) -> str:
+    return "Payer en ligne" if is_payable else "Consulter en ligne"
+
+
+def _set(width_mm: float, first: str, second: str) -> bytes:
     inputs = {"width": str(width_mm), "first": first, "second": second}
     return typeset("caption.typ", inputs, ("a-2b",))
+
+
+@cache
+def _caption(width_mm: float, first: str, second: str) -> tuple[pikepdf.Pdf, pikepdf.Object]:
+    # One caption for each size and host: cached, since it is the same on every invoice. Its file
+    # stays open for as long as parts of it are copied.
+    made = _kept.get((width_mm, first, second)) or _set(width_mm, first, second)
+    caption = pikepdf.open(BytesIO(made))
+    return caption, caption.make_indirect(caption.pages[0].as_form_xobject())
 
 
 def _with_page(pdf: bytes, code: QrCode, authority: str, *, is_payable: bool) -> StampedPdf:
@@ -272,6 +327,8 @@ def _save(document: pikepdf.Pdf) -> bytes:
         compress_streams=False,
         stream_decode_level=pikepdf.StreamDecodeLevel.none,
         object_stream_mode=pikepdf.ObjectStreamMode.preserve,
+        # The version stays, and with it the metadata that may name it.
+        fix_metadata_version=False,
         deterministic_id=True,
     )
     return output.getvalue()

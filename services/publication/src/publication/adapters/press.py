@@ -1,11 +1,12 @@
-"""The pool of processes that make paper, and what to do when a document ends one of them."""
+"""The processes that make paper, and what to do when a document ends one of them."""
 
 import asyncio
+import socket
+import subprocess
+import sys
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import msgspec
 import structlog
@@ -19,12 +20,12 @@ from shared.events.authority_configured import StampPlace
 logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 Places = Callable[[], Awaitable[dict[tuple[str, str], StampPlace]]]
-CHUNK = 4
-"""Jobs sent to a process at once: fewer hand-overs, small enough to keep all processes busy."""
 LAYOUTS = 500
 """Layouts remembered; forgetting one costs one more rendering."""
 TRIES = 3
-"""A document that ended its process this often, alone, is refused."""
+"""A document that ended its process this often is refused."""
+JOBS_PER_PROCESS = 1000
+"""Then another takes its place: what libraries leak, or a file left behind, goes with it."""
 
 
 class PressSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,29 +40,26 @@ class PressSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Press:
-    """Makes paper in other processes, bounded in memory and time."""
+    """Makes paper in other processes, bounded in memory and time; each has one document at once."""
 
     def __init__(self, settings: PressSettings, places: Places) -> None:
         """Start no process before the first job."""
         self._settings = settings
         self._places = places
         self._layouts: OrderedDict[str, Place | None] = OrderedDict()
-        self._pool = self._new_pool()
-
-    def _new_pool(self) -> ProcessPoolExecutor:
-        # A forked server that has the libraries loaded shares their memory with its children.
-        context = get_context("forkserver")
-        context.set_forkserver_preload(["publication.adapters.paper"])
-        return ProcessPoolExecutor(
-            self._settings.processes,
-            mp_context=context,
-            initializer=jobs.limit_process,
-            initargs=(self._settings.memory_bytes,),
-        )
+        self._room = _Room(settings)
+        # The last to come back goes first: what one process can do starts no second one.
+        self._free: asyncio.LifoQueue[_Process | None] = asyncio.LifoQueue()
+        for _ in range(settings.processes):
+            self._free.put_nowait(None)
 
     def close(self) -> None:
         """Let the processes go."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        while not self._free.empty():
+            process = self._free.get_nowait()
+            if process is not None:
+                process.close()
+        self._room.close()
 
     async def make(
         self, claims: Sequence[Claim], originals: Sequence[bytes | None]
@@ -69,16 +67,22 @@ class Press:
         """Return the paper of each claim, in order; None for one that is to be tried again."""
         places = await self._places()
         known = dict(self._layouts)
-        wanted = [
-            self._job(claim, original, places, known)
-            for claim, original in zip(claims, originals, strict=True)
-        ]
-        chunks = [
-            (claims[start : start + CHUNK], wanted[start : start + CHUNK])
-            for start in range(0, len(wanted), CHUNK)
-        ]
-        made = await asyncio.gather(*(self._make_chunk(*chunk) for chunk in chunks))
-        return [found for chunk in made for found in chunk]
+        return await asyncio.gather(
+            *(
+                self._make_alone(claim, self._job(claim, original, places, known))
+                for claim, original in zip(claims, originals, strict=True)
+            )
+        )
+
+    async def preview(self, claim: Claim, original: bytes | None) -> Paper:
+        """Return the paper of a claim, each page marked as one that was not published."""
+        job = self._job(claim, original, await self._places(), {})
+        paper = await self._make_alone(claim, msgspec.structs.replace(job, is_preview=True))
+        if paper is None:
+            # Its process ended; with somebody waiting for the answer there is one try.
+            error = UnsafePdfError("resource_limit")
+            return Paper(refusal_code=error.code, refusal_detail=error.sentence)
+        return paper
 
     def _job(
         self,
@@ -102,22 +106,14 @@ class Press:
             seconds=self._settings.seconds,
         )
 
-    async def _make_chunk(
-        self, claims: Sequence[Claim], batch: list[PaperJob]
-    ) -> list[Paper | None]:
-        try:
-            results = await self._run(batch)
-        except BrokenProcessPool:
-            # One of them ended the process: alone, each shows whether it is the one.
-            return [
-                await self._make_alone(claim, job) for claim, job in zip(claims, batch, strict=True)
-            ]
-        return [self._paper(result) for result in results]
-
     async def _make_alone(self, claim: Claim, job: PaperJob) -> Paper | None:
         try:
-            [result] = await self._run([job])
-        except BrokenProcessPool:
+            async with self._process() as process:
+                result = await process.make(job, self._settings.memory_bytes)
+        except _NotStartedError:
+            logger.exception("no process to make paper with")
+            return None
+        except _EndedError:
             logger.exception("a document ended its process", invoice=str(claim.request.invoice_id))
             if claim.attempts < TRIES:
                 return None
@@ -125,15 +121,21 @@ class Press:
             return Paper(refusal_code=error.code, refusal_detail=error.sentence)
         return self._paper(result)
 
-    async def _run(self, batch: list[PaperJob]) -> list[PaperResult]:
-        pool = self._pool
+    @asynccontextmanager
+    async def _process(self) -> "AsyncIterator[_Process]":
+        process = await self._free.get()
+        kept: _Process | None = None
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, jobs.make_all, batch)
-        except BrokenProcessPool:
-            if self._pool is pool:
-                self._pool = self._new_pool()
-                pool.shutdown(wait=False)
-            raise
+            if process is None:
+                process = await self._room.start()
+            yield process
+            if process.jobs_done < JOBS_PER_PROCESS:
+                kept = process
+        finally:
+            # One that ended, or whose answer nobody took, is of no use to the next.
+            if kept is None and process is not None:
+                process.close()
+            self._free.put_nowait(kept)
 
     def _paper(self, result: PaperResult) -> Paper:
         if result.layout:
@@ -144,6 +146,119 @@ class Press:
         return Paper(
             document=result.document,
             print_file=result.print_file,
+            pages=result.pages,
             refusal_code=result.refusal_code,
             refusal_detail=result.refusal_detail,
         )
+
+
+class _NotStartedError(Exception):
+    """A process did not come up: no document's fault."""
+
+
+class _EndedError(Exception):
+    """A process ended, or answered nonsense, while it had a document."""
+
+
+class _Process:
+    """One process that makes paper, at the other end of a socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.jobs_done = 0
+        self._connection = connection
+
+    async def make(self, job: PaperJob, most_bytes: int) -> PaperResult:
+        """Return the paper of one job.
+
+        Raises:
+            _EndedError: the process did not live to answer, or answered nonsense.
+        """
+        try:
+            await self._send(jobs.encoder.encode(job))
+            length = int.from_bytes(await _received(self._connection, jobs.LENGTH_BYTES))
+            if length > most_bytes:
+                message = f"an answer of {length} bytes"
+                raise _EndedError(message)
+            answer = await _received(self._connection, length)
+            result = jobs.result_decoder.decode(answer)
+        except (OSError, EOFError, msgspec.DecodeError) as error:
+            raise _EndedError(str(error)) from error
+        self.jobs_done += 1
+        return result
+
+    async def _send(self, message: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self._connection, len(message).to_bytes(jobs.LENGTH_BYTES))
+        await loop.sock_sendall(self._connection, message)
+
+    def close(self) -> None:
+        """Let it go: it ends once it sees that nobody is there."""
+        self._connection.close()
+
+
+async def _received(connection: socket.socket, length: int) -> bytearray:
+    loop = asyncio.get_running_loop()
+    content = bytearray(length)
+    rest = memoryview(content)
+    while rest:
+        count = await loop.sock_recv_into(connection, rest)
+        if count == 0:
+            raise EOFError
+        rest = rest[count:]
+    return content
+
+
+class _Room:
+    """The process that has the libraries loaded and forks the others; see `pressroom`."""
+
+    def __init__(self, settings: PressSettings) -> None:
+        self._arguments = [str(settings.memory_bytes), settings.public_url]
+        self._room: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    async def start(self) -> _Process:
+        """Return a new process that waits for its first job.
+
+        Raises:
+            _NotStartedError: it did not come up.
+        """
+        ours, theirs = socket.socketpair()
+        ours.settimeout(0)
+        try:
+            with theirs:
+                socket.send_fds(self._opened(), [b"+"], [theirs.fileno()])
+            await _received(ours, len(jobs.STARTED))
+        except BaseException as error:
+            ours.close()
+            if isinstance(error, (OSError, EOFError)):
+                raise _NotStartedError from error
+            raise
+        return _Process(ours)
+
+    def _opened(self) -> socket.socket:
+        """Return the way to a room that is alive."""
+        if self._control is None or self._room is None or self._room.poll() is not None:
+            self.close()
+            self._control, theirs = socket.socketpair()
+            with theirs:
+                self._room = subprocess.Popen(  # noqa: S603 - our own module
+                    [
+                        sys.executable,
+                        "-m",
+                        "publication.adapters.pressroom",
+                        str(theirs.fileno()),
+                        *self._arguments,
+                    ],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                )
+        return self._control
+
+    def close(self) -> None:
+        """End it; its forks end when their own sockets are closed."""
+        if self._control is not None:
+            self._control.close()
+        if self._room is not None:
+            self._room.terminate()
+            self._room.wait()
+        self._control = self._room = None

@@ -24,3 +24,5 @@ async def on_invoice_generated(
             )
             requests[invoice.invoice_id] = message
     await folders.keep_requests(list(requests.values()))
+    # All that came, also what is no news: so a deposit is known to be complete.
+    await folders.count_arrived([message.data for message in messages])

@@ -7,14 +7,29 @@ import msgspec
 from aiohttp import web
 
 from reconciliation.domain.ledger import AccountState
-from reconciliation.ports import Balance, DayTotal, FeedItem, OpenUnit
-from shared.http import Operation, ProblemError, json_response, principal
+from reconciliation.ports import Balance, DayTotal, FeedItem, FeedReader, OpenUnit
+from shared.auth import Principal
+from shared.clock import Clock
+from shared.http import Operation, ProblemError, json_response, principal, read_json
 
 PAGE = 500
 
 
+class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far the caller has read; `rewind` lets it go back, which it never does otherwise."""
+
+    cursor: str
+    rewind: bool = False
+
+
+class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
+    """Where `GET /v1/collections` goes on from when it is asked without `after`."""
+
+    cursor: str
+
+
 class FeedPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Items oldest first; ask again with `after=next`: at least once, never skipped."""
+    """Items oldest first; ask again with `after=next`, or acknowledge `next`: at least once."""
 
     items: tuple[FeedItem, ...]
     next: str
@@ -51,22 +66,24 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
 class Doors:
     """The operations, over the books."""
 
-    def __init__(self, open_unit: OpenUnit) -> None:
+    def __init__(self, open_unit: OpenUnit, clock: Clock) -> None:
         """Read through `open_unit`."""
         self._open_unit = open_unit
+        self._clock = clock
 
     async def get_collections(self, request: web.Request) -> web.Response:
         """Return the next page of the feed of the caller's régies."""
         caller = principal(request)
-        if not caller.authority:
-            raise ProblemError(403, "no-authority", "Ce jeton n’est lié à aucune collectivité.")
+        reader = _reader(caller)
         after = request.query.get("after", "0")
         limit = request.query.get("limit", str(PAGE))
-        if not (after.isdecimal() and after.isascii() and len(after) <= 18):
+        if not _is_cursor(after):
             raise ProblemError(400, "invalid-cursor", "« after » n’est pas un repère du flux.")
         if not (limit.isdecimal() and limit.isascii() and 1 <= int(limit[:6]) <= PAGE):
             raise ProblemError(400, "invalid-limit", f"« limit » va de 1 à {PAGE}.")
         async with self._open_unit() as unit:
+            if "after" not in request.query:
+                after = str(await unit.books.cursor(reader))
             found = await unit.books.items(
                 caller.authority, caller.regies, int(after), int(limit) + 1
             )
@@ -78,6 +95,22 @@ class Doors:
                 has_more=len(found) > len(items),
             )
         )
+
+    async def acknowledge(self, request: web.Request) -> web.Response:
+        """Keep how far the caller has read the feed."""
+        reader = _reader(principal(request))
+        body = await read_json(request, Acknowledgement)
+        kept = None
+        if _is_cursor(body.cursor):
+            async with self._open_unit() as unit:
+                kept = await unit.books.acknowledge(
+                    reader, int(body.cursor), self._clock.now(), may_rewind=body.rewind
+                )
+        if kept is None:
+            raise ProblemError(
+                422, "invalid-cursor", "Ce n’est pas un repère du flux.", pointer="/cursor"
+            )
+        return json_response(Acknowledged(cursor=str(kept)))
 
     async def get_account(self, request: web.Request) -> web.Response:
         """Return one invoice's account."""
@@ -122,8 +155,20 @@ class Doors:
                 handler=self.get_collections,
                 summary="The feed of payments and reversals, oldest first, at least once.",
                 scope="collections:read",
-                query={"after": "Where the last page ended.", "limit": f"1 to {PAGE}."},
+                query={
+                    "after": "Where the last page ended; without it, what was acknowledged.",
+                    "limit": f"1 to {PAGE}.",
+                },
                 responses={200: FeedPage},
+            ),
+            Operation(
+                method="POST",
+                path="/v1/collections/acknowledge",
+                handler=self.acknowledge,
+                summary="Keep how far the caller has read the feed.",
+                scope="collections:read",
+                request=Acknowledgement,
+                responses={200: Acknowledged},
             ),
             Operation(
                 method="GET",
@@ -155,6 +200,16 @@ class Doors:
                 responses={200: Collected},
             ),
         ]
+
+
+def _reader(caller: Principal) -> FeedReader:
+    if not caller.authority:
+        raise ProblemError(403, "no-authority", "Ce jeton n’est lié à aucune collectivité.")
+    return FeedReader(authority=caller.authority, client=caller.subject)
+
+
+def _is_cursor(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) <= 18
 
 
 def _account(state: AccountState) -> InvoiceAccount:

@@ -6,16 +6,16 @@ from functools import partial
 
 from reconciliation.domain.ledger import receive
 from reconciliation.handlers.bookkeeping import Fact, book
-from reconciliation.ports import Books, Collection, NamedInvoice
+from reconciliation.ports import Books, Collection, NamedInvoice, Webhooks
 from shared.envelope import Message
 from shared.events import PaymentCaptured
 from shared.events.payment_captured import Allocation
 
 
 async def on_payment_captured(
-    messages: Sequence[Message[PaymentCaptured]], books: Books, at: datetime
+    messages: Sequence[Message[PaymentCaptured]], books: Books, webhooks: Webhooks, at: datetime
 ) -> None:
-    """Book the money against each invoice and add it to the billers' feed."""
+    """Book the money against each invoice, add it to the billers' feed and have them told."""
     pairs = {
         f"captured:{payment.payment_id}:{part.invoice_id}": (payment, part)
         for payment in (message.data for message in messages)
@@ -33,7 +33,8 @@ async def on_payment_captured(
         for name, (payment, part) in pairs.items()
     ]
     fresh = await book(facts, books, at)
-    await books.feed([_item(fact.name, *pairs[fact.name]) for fact in fresh], at)
+    fed = await books.feed([_item(fact.name, *pairs[fact.name]) for fact in fresh], at)
+    await webhooks.announce(fed, at)
 
 
 def _invoice(part: Allocation) -> NamedInvoice:

@@ -6,16 +6,16 @@ from functools import partial
 
 from reconciliation.domain.ledger import receive
 from reconciliation.handlers.bookkeeping import Fact, book
-from reconciliation.ports import Books, Collection, NamedInvoice
+from reconciliation.ports import Books, Collection, NamedInvoice, Webhooks
 from shared.envelope import Message
 from shared.events import PaymentReversed
 from shared.events.payment_captured import Allocation
 
 
 async def on_payment_reversed(
-    messages: Sequence[Message[PaymentReversed]], books: Books, at: datetime
+    messages: Sequence[Message[PaymentReversed]], books: Books, webhooks: Webhooks, at: datetime
 ) -> None:
-    """Book what went back: the invoices are owed again; billers see the reversal."""
+    """Book what went back: the invoices are owed again; billers see it and are told."""
     pairs = {
         f"reversed:{reversal.reversal_id}:{part.invoice_id}": (reversal, part)
         for reversal in (message.data for message in messages)
@@ -38,7 +38,8 @@ async def on_payment_reversed(
         for name, (reversal, part) in pairs.items()
     ]
     fresh = await book(facts, books, at)
-    await books.feed([_item(fact.name, *pairs[fact.name]) for fact in fresh], at)
+    fed = await books.feed([_item(fact.name, *pairs[fact.name]) for fact in fresh], at)
+    await webhooks.announce(fed, at)
 
 
 def _item(name: str, reversal: PaymentReversed, part: Allocation) -> Collection:

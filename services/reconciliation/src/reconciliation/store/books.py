@@ -7,8 +7,18 @@ from uuid import UUID
 
 import msgspec
 
+from reconciliation.domain.facts import event_id
 from reconciliation.domain.ledger import AccountState
-from reconciliation.ports import Balance, Collection, DayTotal, Entry, FeedItem, NamedInvoice
+from reconciliation.ports import (
+    Balance,
+    Collection,
+    DayTotal,
+    Entry,
+    Fed,
+    FeedItem,
+    FeedReader,
+    NamedInvoice,
+)
 from shared.events import AuthorityConfigured
 from shared.postgres import Connection
 
@@ -78,11 +88,26 @@ SELECT $1, *, $14::timestamptz FROM unnest($2::bigint[], $3::text[], $4::text[],
     $6::uuid[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::text[],
     $13::timestamptz[])
 """
-ITEMS = """
-SELECT position, kind, payment_id, invoice_id, regie, number, amount_cents, means, provider,
-       provider_reference, occurred_at, recorded_at
-FROM collection
+ITEM_COLUMNS = """
+fact, position, kind, payment_id, invoice_id, regie, number, amount_cents, means, provider,
+provider_reference, occurred_at, recorded_at
+"""
+ITEMS = f"""
+SELECT {ITEM_COLUMNS} FROM collection
 WHERE authority = $1 AND regie = ANY($2::text[]) AND position > $3 ORDER BY position LIMIT $4
+"""
+
+CURSOR = "SELECT position FROM feed_cursor WHERE authority = $1 AND client = $2"
+# A position that the feed has not reached gives no row. Two acknowledgements may cross: the later
+# position stays, unless the client asks to go back.
+ACKNOWLEDGE = """
+INSERT INTO feed_cursor (authority, client, position, acknowledged_at)
+SELECT $1, $2, $3::bigint, $4::timestamptz WHERE $3::bigint <= coalesce(
+    (SELECT position FROM feed_counter WHERE authority = $1), 0)
+ON CONFLICT (authority, client) DO UPDATE SET acknowledged_at = EXCLUDED.acknowledged_at,
+    position = CASE WHEN $5::boolean THEN EXCLUDED.position
+                    ELSE greatest(feed_cursor.position, EXCLUDED.position) END
+RETURNING position
 """
 
 # An older revision may come late: it must not replace a newer one.
@@ -121,6 +146,8 @@ WHERE ($1 = '' OR authority = $1)
     AND (occurred_at AT TIME ZONE 'Europe/Paris')::date BETWEEN $2 AND $3
 GROUP BY authority, day, regie ORDER BY authority, day, regie
 """
+
+_ITEM_FIELDS = tuple(name.strip() for name in ITEM_COLUMNS.split(",") if name.strip() != "fact")
 
 
 class PostgresBooks:
@@ -201,13 +228,15 @@ class PostgresBooks:
             [line[3] for line in lines],
         )
 
-    async def feed(self, items: Sequence[Collection], at: datetime) -> None:
+    async def feed(self, items: Sequence[Collection], at: datetime) -> list[Fed]:
         """Add items to the feed, each at the next position of its authority."""
         # Counters are locked in one order, so that two batches never wait in a circle.
-        for authority in sorted({item.authority for item in items}):
+        return [
             await self._feed(authority, [i for i in items if i.authority == authority], at)
+            for authority in sorted({item.authority for item in items})
+        ]
 
-    async def _feed(self, authority: str, own: Sequence[Collection], at: datetime) -> None:
+    async def _feed(self, authority: str, own: Sequence[Collection], at: datetime) -> Fed:
         last = await self._connection.fetchval(TAKE_POSITIONS, authority, len(own))
         await self._connection.execute(
             ADD_ITEMS,
@@ -226,6 +255,7 @@ class PostgresBooks:
             [item.occurred_at for item in own],
             at,
         )
+        return Fed(authority=authority, first=last - len(own) + 1, last=last)
 
     async def keep_policies(self, configured: AuthorityConfigured) -> None:
         """Remember when each régie reminds, unless a newer revision is known."""
@@ -253,7 +283,23 @@ class PostgresBooks:
     ) -> list[FeedItem]:
         """Return the next items of the feed beyond a position, oldest first."""
         rows = await self._connection.fetch(ITEMS, authority, list(regies), after, limit)
-        return [FeedItem(**dict(row)) for row in rows]
+        return [feed_item(row) for row in rows]
+
+    async def cursor(self, reader: FeedReader) -> int:
+        """Return how far a client says that it has read the feed."""
+        position: int | None = await self._connection.fetchval(
+            CURSOR, reader.authority, reader.client
+        )
+        return position or 0
+
+    async def acknowledge(
+        self, reader: FeedReader, position: int, at: datetime, *, may_rewind: bool
+    ) -> int | None:
+        """Keep how far a client has read and return it; None for a position not reached yet."""
+        kept: int | None = await self._connection.fetchval(
+            ACKNOWLEDGE, reader.authority, reader.client, position, at, may_rewind
+        )
+        return kept
 
     async def account(self, invoice_id: UUID) -> AccountState | None:
         """Return one invoice's account, or None."""
@@ -268,6 +314,12 @@ class PostgresBooks:
         """Return what the feed says was collected, by day and régie."""
         rows = await self._connection.fetch(COLLECTED, authority, first, last)
         return [DayTotal(**dict(row)) for row in rows]
+
+
+def feed_item(row: Any) -> FeedItem:  # noqa: ANN401 - an asyncpg record
+    """Return an item from a row of `ITEM_COLUMNS`."""
+    columns = {name: row[name] for name in _ITEM_FIELDS}
+    return FeedItem(event_id=event_id(row["fact"]), **columns)
 
 
 def _state(row: Any) -> AccountState:  # noqa: ANN401 - an asyncpg record

@@ -1,0 +1,1 @@
+"""The billers’ doors of ingestion."""

@@ -1,0 +1,1 @@
+"""The doors: of documents, of print runs and of previews."""
