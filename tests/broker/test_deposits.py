@@ -15,8 +15,9 @@ import pytest_asyncio
 from demo.samples import SAMPLES
 from ingestion.handlers.release_deposit import release_due
 from ingestion.handlers.take_record import RefusedDepositError, UnknownBillerError
+from shared.events import InvoiceRefused
 from shared.foreign_topics import ForeignRecord
-from tests.broker.depositing import Office, a_deposit, an_invoice, counter
+from tests.broker.depositing import NOW, Office, a_deposit, an_invoice, counter
 
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module")]
 
@@ -360,6 +361,35 @@ def a_zip(*members: tuple[str, bytes]) -> bytes:
         for name, content in members:
             archive.writestr(name, content)
     return target.getvalue()
+
+
+async def test_a_document_refused_later_rejects_its_line_after_all(office: Office) -> None:
+    """Publication looks closer: totals and line follow, and the same may be sent again."""
+    body = a_deposit(an_invoice("F-1"), an_invoice("F-2"))
+    _, state = await office.post(body)
+    refused = (await office.events())[1]
+    refusal = InvoiceRefused(
+        invoice_id=refused.invoice_id,
+        version=1,
+        deposit_id=refused.deposit_id,
+        authority=refused.authority,
+        regie=refused.regie,
+        number=refused.number,
+        code="active_content",
+        detail="Le PDF contient du code.",
+        refused_at=NOW,
+    )
+
+    for _ in range(2):
+        async with office.wiring.open_unit() as unit:
+            await unit.deposits.refuse([refusal])
+    _, after = await office.call("GET", f"/v1/deposits/{state['deposit_id']}")
+    lines = await office.lines(state["deposit_id"])
+    _, again = await office.post(body)
+
+    assert (1, 1, 4100) == (after["created"], after["rejected"], after["amount_cents"])
+    assert [None, "active_content"] == [line.get("code") for line in lines]
+    assert (1, 1) == (again["unchanged"], again["created"])
 
 
 class TestArchive:

@@ -52,7 +52,8 @@ class UnreadableDepositError(ContractError):
     """A deposit, or a file in it, cannot be read at all; `code` says which way, in snake case.
 
     `pointer` is an RFC 6901 pointer in JSON, a path of element names in XML, or empty for the
-    whole; `detail` is a French sentence for the biller that repeats nothing of the input.
+    whole; `detail` is a French sentence for the biller, which repeats nothing of the input but the
+    headings of a table, cleaned and cut.
     """
 
     slug: ClassVar[str] = "unreadable-deposit"

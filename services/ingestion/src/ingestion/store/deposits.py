@@ -104,7 +104,7 @@ RETURNING deposit_id
 REFUSE_INVOICE = """
 UPDATE invoice SET state = 'refused', reason = $3
 WHERE invoice_id = $1 AND version = $2 AND state = 'generated'
-RETURNING position
+RETURNING position, CASE kind WHEN 'invoice' THEN amount_cents ELSE -amount_cents END AS cents
 """
 # The position is known unless a higher version came meanwhile: then the deposit is gone through.
 REFUSE_LINE = """
@@ -117,10 +117,11 @@ WITH refused AS (
         AND old.deposit_id = new.deposit_id AND old.position = new.position
     RETURNING old.status
 )
-UPDATE deposit SET rejected = rejected + t.count, created = created - t.created,
-    superseded = superseded - t.superseded, unchanged = unchanged - t.unchanged
+UPDATE deposit SET rejected = deposit.rejected + t.refused, created = deposit.created - t.created,
+    superseded = deposit.superseded - t.superseded, unchanged = deposit.unchanged - t.unchanged,
+    amount_cents = amount_cents - $7
 FROM (
-    SELECT count(*) AS count, count(*) FILTER (WHERE status = 'created') AS created,
+    SELECT count(*) AS refused, count(*) FILTER (WHERE status = 'created') AS created,
         count(*) FILTER (WHERE status = 'superseded') AS superseded,
         count(*) FILTER (WHERE status = 'unchanged') AS unchanged
     FROM refused
@@ -294,7 +295,7 @@ class PostgresDeposits:
     async def refuse(self, refusals: Sequence[InvoiceRefused]) -> None:
         """Turn created lines into rejected ones, and let the same version be sent again."""
         for refusal in refusals:
-            position = await self._connection.fetchval(
+            held = await self._connection.fetchrow(
                 REFUSE_INVOICE, refusal.invoice_id, refusal.version, refusal.detail
             )
             await self._connection.execute(
@@ -304,7 +305,8 @@ class PostgresDeposits:
                 refusal.version,
                 refusal.code,
                 refusal.detail,
-                position,
+                held["position"] if held else None,
+                held["cents"] if held else 0,
             )
 
     async def progress(self, deposit_id: UUID, *, lock: bool = False) -> DepositProgress | None:
