@@ -280,5 +280,5 @@ async def test_the_command_line_does_what_a_biller_needs(
     listed, feed = await quittance("collections", "--from-start", "--format", "json")
 
     assert (1, 1, 0) == (code, again, listed), output
-    assert "CLI-2" in output
+    assert "Cette date n’existe pas" in output
     assert feed.strip()

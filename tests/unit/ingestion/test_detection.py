@@ -32,6 +32,7 @@ def a_zip(*names: str) -> bytes:
         (b'[{"number": 1}]', "json"),
         (b'{"number": "1"}\n{"number": "2"}\n', "ndjson"),
         (b'{"number": "1"}', "ndjson"),
+        (b"{nope", "json"),
         (b'{"number": "' + b"9" * 100_000, "ndjson"),
         (b"%PDF-1.7\n", "facturx"),
         (b'<?xml version="1.0"?><!-- x --><n:PES_Aller xmlns:n="u"/>', "pes"),

@@ -80,7 +80,8 @@ def _is_ndjson(text: str) -> bool:
     first, newline, _ = text.lstrip().partition("\n")
     if _INVOICES_KEY.search(first):
         return False
-    return first.rstrip().endswith("}") or not newline
+    # A line longer than what is looked at does not show its end.
+    return first.rstrip().endswith("}") or (not newline and len(text) >= HEAD_BYTES)
 
 
 def _xml_kind(text: str) -> str:
