@@ -6,6 +6,7 @@ and the full tests use Apache Kafka.
 
 import asyncio
 import contextlib
+import logging
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -61,6 +62,8 @@ class EmbeddedBroker:
             database_url="", kafka_bootstrap_servers=self.bootstrap_servers, http_port=0
         )
         deadline = asyncio.get_running_loop().time() + START_SECONDS
+        # A broker that is not there yet is what is waited for, not something to tell.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         while asyncio.get_running_loop().time() < deadline:
             if self._process is not None and self._process.returncode is not None:
                 break
