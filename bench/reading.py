@@ -265,6 +265,7 @@ def _read(folder: Path, regie: str, content: bytes) -> float:
     job = ReadingJob(
         folder=folder,
         has_body=True,
+        size_bytes=len(content),
         declared="",
         parts={},
         authority="saint-aubin",

@@ -202,6 +202,24 @@ async def test_a_deposit_may_be_read_in_the_background(office: Office) -> None:
     assert 2000 == len(await office.events())
 
 
+async def test_a_lone_invoice_does_not_wait_for_a_large_deposit(office: Office) -> None:
+    """Small deposits have a process and places of their own."""
+    large = b"\n".join(
+        json.dumps(an_invoice(f"N-{n}", subject="x" * 200)).encode() for n in range(12_000)
+    )
+    _, begun = await office.post(io.BytesIO(large), headers={"Prefer": "respond-async"})
+
+    _, lone = await office.post(a_deposit(an_invoice("F-1")))
+    _, meanwhile = await office.call("GET", f"/v1/deposits/{begun['deposit_id']}")
+    async with asyncio.timeout(60):
+        while begun["status"] == "reading":
+            await asyncio.sleep(0.05)
+            _, begun = await office.call("GET", f"/v1/deposits/{begun['deposit_id']}")
+
+    assert ("done", "reading") == (lone["status"], meanwhile["status"])
+    assert 12_000 == begun["created"]
+
+
 async def test_a_truncated_last_line_is_that_lines_fault(office: Office) -> None:
     """NDJSON cut off by the network: what was whole is taken, the rest is told."""
     whole = json.dumps(an_invoice("F-1")).encode()

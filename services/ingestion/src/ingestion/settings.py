@@ -26,8 +26,8 @@ class Settings(CommonSettings, frozen=True, kw_only=True):
     """Largest deposit accepted, all its parts together, in bytes."""
     instance_name: str = socket.gethostname()
     """Name of this replica, the same after a restart: it takes back its own readings at once."""
-    reader_processes: int = 2
-    """Number of processes that read deposits."""
+    reader_processes: int = 1
+    """Number of processes that read large deposits; small ones have one of their own."""
     reader_memory_bytes: int = 1_073_741_824
     """Address space that one such process may take."""
     reader_seconds: int = 600

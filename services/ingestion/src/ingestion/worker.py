@@ -9,7 +9,7 @@ import stamina
 import structlog
 
 from ingestion.domain import Rejection
-from ingestion.ports import LEASE, DepositRow, LostClaimError, OpenUnit
+from ingestion.ports import LEASE, SMALL_BYTES, DepositRow, LostClaimError, OpenUnit
 from shared.clock import Clock
 from shared.errors import TransientError
 from shared.postgres import RETRYABLE_ERRORS
@@ -17,7 +17,7 @@ from shared.postgres import RETRYABLE_ERRORS
 logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 READINGS_AT_ONCE = 4
-"""Deposits read side by side; the others wait, held by this process."""
+"""Large deposits read side by side, and small ones; the others wait, held by this process."""
 LOOK_SECONDS = LEASE.total_seconds() / 6
 TAKEN_OVER_AT_MOST = 5
 """A deposit that ended this many processes, or outlived them, is not tried again."""
@@ -53,7 +53,8 @@ class Readings:
         self._open_unit = open_unit
         self._clock = clock
         self._instance = instance
-        self._slots = asyncio.Semaphore(READINGS_AT_ONCE)
+        self._small = asyncio.Semaphore(READINGS_AT_ONCE)
+        self._large = asyncio.Semaphore(READINGS_AT_ONCE)
         self._running: dict[UUID, asyncio.Task[None]] = {}
 
     def begin(
@@ -93,7 +94,7 @@ class Readings:
                 own=own,
                 now=now,
                 lease=LEASE,
-                limit=max(0, READINGS_AT_ONCE - len(own)),
+                limit=max(0, 2 * READINGS_AT_ONCE - len(own)),
             )
 
     async def _run_one(self, deposit: DepositRow, folder: Path | None, declared: str) -> None:
@@ -101,7 +102,7 @@ class Readings:
             if deposit.attempts > TAKEN_OVER_AT_MOST:
                 await self._fail(deposit, _UNEXPECTED)
                 return
-            async with self._slots:
+            async with self._small if deposit.size_bytes <= SMALL_BYTES else self._large:
                 folder = folder or await self._fetch(deposit)
                 await self._read_safely(deposit, folder, declared)
         except LostClaimError:

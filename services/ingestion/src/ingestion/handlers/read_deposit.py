@@ -128,6 +128,7 @@ class ReadingRoom:
         return ReadingJob(
             folder=folder,
             has_body=deposit.has_body,
+            size_bytes=deposit.size_bytes,
             declared=declared,
             parts=deposit.parts,
             authority=deposit.authority,

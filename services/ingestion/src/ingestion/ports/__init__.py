@@ -2,6 +2,7 @@
 
 from ingestion.ports.intake import LEASE, Incoming, LostClaimError, Received, Terms
 from ingestion.ports.reading import (
+    SMALL_BYTES,
     CheckedLine,
     Document,
     Entry,
@@ -36,6 +37,7 @@ from ingestion.ports.stores import (
 
 __all__ = [
     "LEASE",
+    "SMALL_BYTES",
     "AuthorityRow",
     "CheckedLine",
     "DepositProgress",

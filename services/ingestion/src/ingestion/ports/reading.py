@@ -64,6 +64,10 @@ own, which may be ended when it takes too much memory or time.
 """
 
 
+SMALL_BYTES = 4_194_304
+"""Deposits up to this size are read beside the larger ones and never wait for them."""
+
+
 class Document(msgspec.Struct, frozen=True, array_like=True):
     """A PDF that came with a deposit: its SHA-256 in hexadecimal and its size in bytes."""
 
@@ -100,6 +104,7 @@ class ReadingJob(msgspec.Struct, frozen=True, kw_only=True):
 
     folder: Path
     has_body: bool
+    size_bytes: int
     declared: str
     parts: Mapping[str, Part]
     authority: str
