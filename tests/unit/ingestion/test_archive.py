@@ -106,7 +106,7 @@ def test_members_that_share_their_bytes_are_a_bomb() -> None:
     assert "zip_bomb" == refused(one[:at] + entries + bytes(tail))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_mutation_raises_anything_but_a_refusal(tmp_path: Path, data: st.DataObject) -> None:
     """Bytes replaced, cut out or put in: an archive that can be read, or a refusal."""

@@ -1,6 +1,8 @@
 """A ZIP as a deposit: one index in any format and the PDFs it names, or Factur-X PDFs alone."""
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -15,7 +17,18 @@ MAXIMUM_RATIO = 200
 CHUNK_BYTES = 262_144
 _SUPPORTED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED_FLAG = 0x1
-_BROKEN = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, RuntimeError)
+BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+)
+"""What the library raises when an archive is not what it says of itself."""
 
 
 class Archive:
@@ -30,12 +43,13 @@ class Archive:
         """
         try:
             self._zip = zipfile.ZipFile(file)
-        except _BROKEN as error:
+        except BROKEN_ZIP as error:
             raise _unreadable() from error
         members = [
             member
             for member in self._zip.infolist()
-            if not member.is_dir() and not _is_clutter(member.filename)
+            # Not `is_dir()`, which fails on an empty name.
+            if not member.filename.endswith("/") and not _is_clutter(member.filename)
         ]
         if len(members) > MAXIMUM_MEMBERS:
             raise UnreadableDepositError(
@@ -118,7 +132,7 @@ class Archive:
                     if size > limit:
                         raise _bomb()
                     yield chunk
-        except _BROKEN as error:
+        except BROKEN_ZIP as error:
             raise _unreadable() from error
 
 

@@ -6,6 +6,7 @@ import zipfile
 from typing import BinaryIO
 
 from ingestion.adapters import rolmre
+from ingestion.adapters.archive import BROKEN_ZIP
 from ingestion.domain import UnreadableDepositError
 
 HEAD_BYTES = 65_536
@@ -96,7 +97,7 @@ def _zip_kind(file: BinaryIO) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
             names = set(archive.namelist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+    except BROKEN_ZIP as error:
         raise UnreadableDepositError(
             "unreadable_zip", "", "L’archive ZIP est abîmée ou incomplète."
         ) from error
