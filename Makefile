@@ -59,6 +59,10 @@ check: .venv/.dev ## format, lint, types, import contracts, generated files, mig
 bench: .venv/.dev ## measure, each figure beside the limit found in the same run
 	@$(BIN)/python -m bench
 
+.PHONY: chaos
+chaos: .venv/.dev ## a thousand payments while providers fail and payment is killed; exit 0 if the books agree
+	@$(BIN)/python -m bench.chaos
+
 .PHONY: flow
 flow: .venv/.demo ## print who says what and who hears it
 	@$(BIN)/python -m checks.flow

@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 
 from bench.alone import paper_costs, row_cost
+from bench.paying import NOTICES_PER_SECOND, Paying, Till
 from bench.reading import flatness, readings
 from bench.whole import Sink, logged_in, lone_delays, throughput
 from demo.samples import SAMPLES
@@ -22,6 +23,7 @@ from tests.broker.kafka import JARS, ApacheKafka
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 DEPOSITS_OF_A_THOUSAND = 21
+PAYMENTS = 300
 SAMPLE = SAMPLES / "EN16931_Einfach.pdf"
 
 
@@ -32,6 +34,20 @@ def _say(line: str) -> None:
 def _progress(line: str) -> None:
     if sys.stdout.isatty():
         print(f"\r  {line:<40}", end="", flush=True)
+
+
+def _say_paying(paying: Paying) -> None:
+    _say(f"paying by card, {PAYMENTS} payments:")
+    for name, found in (
+        ("the bare library makes a form", paying.bare_form),
+        ("start of a payment, one at a time", paying.start),
+        ("start of a payment, fifty at once", paying.start_of_fifty),
+        (f"notice answered, {NOTICES_PER_SECOND}/s", paying.notice),
+        ("notice to payment.captured", paying.captured),
+        ("captured to the biller's feed", paying.collected),
+        ("captured to the receipt at SMTP", paying.receipted),
+    ):
+        _say(f"  {name:<34} {found}")
 
 
 async def _measure_reading(lines: int) -> dict[str, object]:
@@ -85,12 +101,16 @@ async def _measure_flow(invoices: int, lone: int) -> dict[str, object]:
         delays = await lone_delays(biller, sink, lone)
         await biller.log_in()
         rate = await throughput(town, biller, pdf, invoices, _progress, first=100)
+        await biller.log_in()
+        paying = await Till(town, session, sink).measure(biller, PAYMENTS)
     sink.stop()
     shutil.rmtree(folder, ignore_errors=True)
     p50, p99 = delays[len(delays) // 2], delays[min(len(delays) - 1, int(len(delays) * 0.99))]
     _say(f"  deposit to published              {rate:18.0f}/s  {rate / limit:.2f} of the limit")
     _say(f"  lone invoice, POST to SMTP: p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
+    _say_paying(paying)
     return {
+        "paying": paying,
         "broker": "apache" if servers else "embedded",
         "costs": [*parts, rows, together],
         "limit_per_second": limit,

@@ -42,6 +42,11 @@ REGIE = "CANTINE"
 TREASURY_REGIE = "EAU"
 CITIZEN = "camille.martin@example.org"
 AGENT = "regisseur@saint-aubin.example"
+PART_FLOOR_CENTS = 500
+"""The least that may be paid of an invoice of Saint-Aubin; the neighbour takes no part."""
+PAYFIP_CLIENT = "090909"
+"""PayFiP's number of the treasury régie."""
+PAYFIP_LABELS = ("Trésorerie de Saint-Aubin", "Ville de Saint-Aubin", "Eau potable")
 
 
 def _passphrase() -> str:
@@ -105,9 +110,9 @@ def town(drawn: Secrets) -> dict[str, Any]:
     }
 
 
-def card_accounts(drawn: Secrets, provider_url: str) -> list[dict[str, Any]]:
+def provider_accounts(drawn: Secrets, card_url: str, payfip_url: str) -> list[dict[str, Any]]:
     """Return the payment service's provider accounts file."""
-    return [
+    cards = [
         {
             "account": f"{authority}-carte",
             "authority": authority,
@@ -116,7 +121,22 @@ def card_accounts(drawn: Secrets, provider_url: str) -> list[dict[str, Any]]:
             "site_id": site,
             "key": drawn.card_keys[site],
             "ctx_mode": "TEST",
-            "service_url": f"{provider_url}/vads-payment/",
+            "service_url": f"{card_url}/vads-payment/",
+            "partial": {"allowed": authority == AUTHORITY, "minimum_cents": PART_FLOOR_CENTS},
         }
         for site, authority in SITES.items()
     ]
+    treasury = {
+        "account": f"{AUTHORITY}-tresor",
+        "authority": AUTHORITY,
+        "regies": [TREASURY_REGIE],
+        "route": "treasury",
+        "provider": "payfip",
+        "numcli": PAYFIP_CLIENT,
+        # The simulator knows every titre at once.
+        "days_until_known": 0,
+        "saisie": "T",
+        "service_url": f"{payfip_url}/tpa/services/securite",
+        "page_url": f"{payfip_url}/tpa/paiementws.web",
+    }
+    return [*cards, treasury]

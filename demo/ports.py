@@ -21,6 +21,7 @@ NAMES = (
     "smtp",
     "kafka",
     "database",
+    "payfip",
 )
 
 

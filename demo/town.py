@@ -24,6 +24,7 @@ from shared.environment import CommonSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVICES = ("gateway", "ingestion", "publication", "payment", "reconciliation", "notification")
+SIMULATORS = ("card_provider", "mailbox", "payfip")
 ISSUER = "quittance-gateway"
 PARTITIONS = 3
 KNOWN_SECONDS = 30.0
@@ -174,13 +175,13 @@ class Town:
                 "PAYMENT_URL": self.url("payment"),
                 "PUBLICATION_URL": self.url("publication"),
                 "FIGURES_URL": self.url("figures"),
-                "CARD_PROVIDER_ORIGINS": self.url("card_provider"),
+                "PAYMENT_PAGE_ORIGINS": f"{self.url('card_provider')} {self.url('payfip')}",
                 "COOKIE_SECURE": "false",
             },
             "ingestion": {"PUBLICATION_URL": self.url("publication")},
             "payment": {
                 "PUBLIC_NOTIFY_URL": self.url("payment"),
-                "PROVIDER_ACCOUNTS_FILE": str((self.folder / "card-accounts.json").resolve()),
+                "PROVIDER_ACCOUNTS_FILE": str((self.folder / "provider-accounts.json").resolve()),
             },
             "reconciliation": {
                 "REMINDER_INTERVAL_SECONDS": "5",
@@ -211,9 +212,23 @@ class Town:
         }
 
     async def _start_processes(self) -> None:
-        accounts = configuration.card_accounts(self.secrets, self.url("card_provider"))
-        _write_secret(self.folder / "card-accounts.json", accounts)
+        accounts = configuration.provider_accounts(
+            self.secrets, self.url("card_provider"), self.url("payfip")
+        )
+        _write_secret(self.folder / "provider-accounts.json", accounts)
         logs = self.folder / "logs"
+        self._add_simulators(logs)
+        for service in SERVICES:
+            self._add(service, ["-m", service, "run"], self._environment_of(service), logs)
+        self._add(
+            "figures", ["-m", "reconciliation.figures"], self._environment_of("figures"), logs
+        )
+        await asyncio.gather(*(process.start() for process in self.processes.values()))
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            await asyncio.gather(*(p.wait_ready(session) for p in self.processes.values()))
+
+    def _add_simulators(self, logs: Path) -> None:
         sites = [
             argument
             for site, key in self.secrets.card_keys.items()
@@ -246,20 +261,16 @@ class Town:
             {},
             logs,
         )
-        for service in SERVICES:
-            self._add(service, ["-m", service, "run"], self._environment_of(service), logs)
+        client = ":".join([configuration.PAYFIP_CLIENT, *configuration.PAYFIP_LABELS])
+        port = str(self.ports["payfip"])
         self._add(
-            "figures", ["-m", "reconciliation.figures"], self._environment_of("figures"), logs
+            "payfip", ["-m", "simulators", "payfip", "--port", port, "--client", client], {}, logs
         )
-        await asyncio.gather(*(process.start() for process in self.processes.values()))
-        timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            await asyncio.gather(*(p.wait_ready(session) for p in self.processes.values()))
 
     def _add(
         self, name: str, arguments: list[str], environment: Mapping[str, str], logs: Path
     ) -> None:
-        is_simulator = name in ("card_provider", "mailbox")
+        is_simulator = name in SIMULATORS
         port = self.ports["portal" if name == "gateway" else name]
         self.processes[name] = ManagedProcess(
             name,
@@ -331,7 +342,7 @@ class Town:
             },
             "mailbox": self.url("mailbox"),
             "card_provider": self.url("card_provider"),
-            "payfip": None,
+            "payfip": self.url("payfip"),
             "franceconnect": None,
             "kafka": self.kafka_servers,
             "database": self.database_url,

@@ -92,6 +92,7 @@ def where_to_click(endpoints: dict[str, Any]) -> list[str]:
         f"                     {agent['login']}   {agent['password']}",
         f"  Mailbox            {endpoints['mailbox']}",
         "  Card to pay with   4970 1000 0000 0055, any date to come, any three digits",
+        f"  PayFiP             {endpoints['payfip']}",
         f"  Deposits (API)     {endpoints['deposits']}/docs",
         "  Everything else    .demo/endpoints.json, logs in .demo/logs",
         "",

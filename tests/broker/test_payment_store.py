@@ -3,10 +3,8 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -17,20 +15,28 @@ import pytest_asyncio
 import payment
 from demo import ports
 from demo.postgres import EmbeddedPostgres
-from payment.domain import AlreadyPaidError, Attempt, AttemptState, NoticeOutcome
+from payment.domain import (
+    Attempt,
+    AttemptState,
+    FoundBy,
+    Move,
+    NoticeOutcome,
+    NotPayableError,
+    Reason,
+    given_back,
+)
+from payment.domain.parity import OurLine
 from payment.handlers.abandon_payment import abandon_payment
-from payment.handlers.start_payment import Demand, InProgressError, KeyReusedError, start_payment
-from payment.handlers.take_notice import take_notice
-from payment.ports import Handover, OpenUnit, PaymentForm, Payments
-from payment.schedule import expire_attempts
-from payment.store import PostgresPayments
-from shared import envelope, postgres
-from shared.clock import FixedClock
+from payment.handlers.close_expired import close_expired
+from payment.handlers.start_payment import InProgressError, KeyReusedError
+from payment.ports import Handover, OpenUnit, PaymentForm, Poll, Question, Unit
+from payment.store.unit import PostgresUnit
+from shared import postgres
 from shared.errors import DomainError
-from shared.events import Event, PaymentCaptured
 from shared.events.payment_captured import Allocation
-from shared.postgres import Database, Transaction
+from shared.postgres import Database
 from tests.broker.observing import until
+from tests.broker.payment_till import EMPTY, Till, payment_database
 from tests.unit.payment.payment_builders import (
     INVOICE_ID,
     LIFETIME,
@@ -39,116 +45,25 @@ from tests.unit.payment.payment_builders import (
     OTHER_INVOICE_ID,
     PAYMENT_ID,
     TRANSACTION,
-    FakePayments,
-    FakeProviders,
-    a_body,
     a_captured_attempt,
-    a_lyra_account,
     a_notice,
     a_published_invoice,
     a_withdrawal,
     an_attempt,
-    notice_fields,
-    signed,
 )
+from tests.unit.payment.payment_fakes import RAW, FakeUnit, Memory
 
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module")]
 
 FORM = PaymentForm(url="https://provider.example/", method="POST", fields={"a": "é"})
-EMPTY = "TRUNCATE invoice, attempt, allocation, notice, outbox"
-LYRA = a_lyra_account()
-
-
-class PostgresUnit:
-    """One transaction, as the service's own wiring makes it; a gate may hold its commit back."""
-
-    def __init__(self, transaction: Transaction) -> None:
-        self.payments = PostgresPayments(transaction.connection)
-        self._transaction = transaction
-
-    async def publish(self, events: Sequence[Event]) -> None:
-        await self._transaction.publish(events)
-
-
-class Till:
-    """Payment on a database, without its doors."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.clock = FixedClock(NOW)
-        self.providers = FakeProviders(LYRA)
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[PostgresUnit]:
-        async with self.database.transaction() as transaction:
-            yield PostgresUnit(transaction)
-
-    def gated(self, gate: asyncio.Event) -> OpenUnit:
-        """Return transactions that commit only once `gate` is open."""
-
-        @asynccontextmanager
-        async def open_unit() -> AsyncIterator[PostgresUnit]:
-            async with self.database.transaction() as transaction:
-                yield PostgresUnit(transaction)
-                await gate.wait()
-
-        return open_unit
-
-    async def publish(self, *invoice_ids: UUID) -> None:
-        async with self.open() as unit:
-            await unit.payments.keep_invoices(
-                [
-                    a_published_invoice(invoice_id=invoice_id, number=str(invoice_id))
-                    for invoice_id in invoice_ids or (INVOICE_ID,)
-                ]
-            )
-
-    async def start(self, *invoice_ids: UUID, key: str | None = None) -> Attempt:
-        demand = Demand(
-            invoice_ids=invoice_ids or (INVOICE_ID,),
-            return_url="https://portail.example/retour",
-            idempotency_key=key,
-        )
-        attempt, _ = await start_payment(demand, self.open, self.providers, self.clock, LIFETIME)
-        return attempt
-
-    async def tell(self, order_id: str, open_unit: OpenUnit | None = None, **fields: str) -> None:
-        body = a_body(signed(notice_fields(order_id=order_id, **fields)))
-        await take_notice(body, LYRA, open_unit or self.open, self.clock)
-
-    async def rows(self, statement: str) -> list[Any]:
-        async with self.database.reading() as connection:
-            return list(await connection.fetch(statement))
-
-    async def captured(self) -> list[PaymentCaptured]:
-        """Return what stands in the outbox."""
-        rows = await self.rows("SELECT value, headers FROM outbox ORDER BY id")
-        found = [
-            envelope.read(row["value"], msgspec.msgpack.decode(row["headers"], type=HEADERS)).data
-            for row in rows
-        ]
-        assert all(isinstance(event, PaymentCaptured) for event in found)
-        return found  # type: ignore[return-value]
-
-    async def is_somebody_waiting(self) -> bool:
-        [row] = await self.rows("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(row[0])
-
-
-HEADERS = tuple[tuple[str, bytes], ...]
+ACCOUNT = ("lyra", "saint-aubin-carte")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
     """Return a database of payment's own, migrated as the service does it."""
-    folder = tmp_path_factory.mktemp("payment")
-    async with EmbeddedPostgres(folder, port=ports.choose()["database"]) as server:
-        url = await server.create_database("payment", role="payment", password="payment")
-        steps = postgres.all_migrations("payment", Path(payment.__file__).parent)
-        await postgres.migrate(url, steps)
-        opened = await Database.connect(url, size=24, service="payment")
+    async with payment_database(tmp_path_factory.mktemp("payment")) as opened:
         yield opened
-        await opened.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -162,145 +77,233 @@ async def till(database: Database) -> Till:
 
 
 @pytest_asyncio.fixture(params=["fake", "postgres"], loop_scope="module")
-async def payments(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Payments]:
-    """Return empty payments of either kind, within one transaction."""
+async def unit(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Unit]:
+    """Return one transaction of either kind over nothing."""
     if request.param == "fake":
-        yield FakePayments()
+        yield FakeUnit(Memory())
         return
     async with database.transaction() as transaction:
         await transaction.connection.execute(EMPTY)
-        yield PostgresPayments(transaction.connection)
+        yield PostgresUnit(transaction)
 
 
-def a_handover(number: str = "abc123") -> Handover:
+def a_handover(number: str = "abc123", **changes: object) -> Handover:
     """Return what a provider prepared."""
-    return Handover(form=FORM, provider_day=NOW.date(), provider_number=number)
+    handover = Handover(form=FORM, provider_day=NOW.date(), provider_number=number)
+    return msgspec.structs.replace(handover, **changes)
 
 
-async def keep(payments: Payments, attempt: Attempt, key: str | None = None) -> None:
-    """Publish the attempt's invoice and start it."""
-    await payments.keep_invoices([a_published_invoice()])
-    assert await payments.start(attempt, a_handover(), key)
+CREATED = an_attempt(state=AttemptState.CREATED)
 
 
-async def test_gives_back_an_attempt_as_it_was_kept(payments: Payments) -> None:
-    """By its name, by its order, by its key with its form, and among the open ones."""
-    await keep(payments, an_attempt(), key="k")
-
-    assert an_attempt() == await payments.find(PAYMENT_ID)
-    assert an_attempt() == await payments.find(PAYMENT_ID, lock=True)
-    assert an_attempt() == await payments.lock_order("lyra", "saint-aubin-carte", ORDER_ID)
-    assert (an_attempt(), FORM) == await payments.by_key("k")
-    assert [an_attempt()] == await payments.open_attempts([INVOICE_ID, OTHER_INVOICE_ID])
+async def keep(unit: Unit, attempt: Attempt = CREATED, key: str | None = None) -> Attempt:
+    """Publish the attempt's invoice, start it and hand it over."""
+    await unit.invoices.keep([a_published_invoice()])
+    assert await unit.attempts.create(attempt, key, b"digest")
+    assert await unit.attempts.hand_over(attempt.payment_id, a_handover(attempt.order_id[:6]))
+    return await move(unit, attempt, AttemptState.REDIRECTED, FoundBy.START)
 
 
-async def test_finds_nothing_under_another_name(payments: Payments) -> None:
+async def move(unit: Unit, before: Attempt, state: AttemptState, by: FoundBy) -> Attempt:
+    """Keep an attempt in another state."""
+    after = msgspec.structs.replace(before, state=state)
+    await unit.attempts.move(before, after, by, NOW)
+    return after
+
+
+async def test_gives_back_an_attempt_as_it_was_kept(unit: Unit) -> None:
+    """By its name, by its order, by its key with its form, and among those in flight."""
+    await keep(unit, key="k")
+
+    assert an_attempt() == await unit.attempts.find(PAYMENT_ID)
+    assert an_attempt() == await unit.attempts.lock(PAYMENT_ID)
+    assert an_attempt() == await unit.attempts.lock_order(*ACCOUNT, ORDER_ID)
+    keyed = await unit.attempts.by_key("k")
+    assert keyed is not None
+    assert (an_attempt(), FORM, b"digest") == (keyed.attempt, keyed.form, keyed.demand_sha256)
+    assert [an_attempt()] == await unit.attempts.in_flight([INVOICE_ID, OTHER_INVOICE_ID])
+
+
+async def test_finds_nothing_under_another_name(unit: Unit) -> None:
     """An order of one account is unknown at another."""
-    await keep(payments, an_attempt())
+    await keep(unit)
 
-    assert await payments.find(UUID(int=1)) is None
-    assert await payments.by_key("k") is None
-    assert await payments.lock_order("lyra", "autre", ORDER_ID) is None
-    assert await payments.open_attempts([OTHER_INVOICE_ID]) == []
+    assert await unit.attempts.find(UUID(int=1)) is None
+    assert await unit.attempts.lock(UUID(int=1)) is None
+    assert await unit.attempts.by_key("k") is None
+    assert await unit.attempts.lock_order("lyra", "autre", ORDER_ID) is None
+    assert await unit.attempts.by_reference(*ACCOUNT, "") is None
+    assert await unit.attempts.in_flight([OTHER_INVOICE_ID]) == []
 
 
-async def test_a_capture_counts_for_its_invoice_and_closes_the_attempt(payments: Payments) -> None:
-    """What is owed falls with it."""
-    await keep(payments, an_attempt())
+async def test_finds_an_attempt_by_the_providers_own_name(unit: Unit) -> None:
+    """PayFiP's notices hold nothing else."""
+    await unit.invoices.keep([a_published_invoice()])
+    await unit.attempts.create(CREATED, None, b"")
+    await unit.attempts.hand_over(PAYMENT_ID, a_handover(reference="idop-1", raw=b"{}"))
 
-    await payments.move(a_captured_attempt(), NOW)
+    found = await unit.attempts.by_reference(*ACCOUNT, "idop-1")
 
-    [invoice] = await payments.lock_invoices([INVOICE_ID])
+    assert found == msgspec.structs.replace(CREATED, reference="idop-1")
+    assert await unit.attempts.by_reference("lyra", "autre", "idop-1") is None
+
+
+async def test_a_capture_counts_for_its_invoice_until_it_goes_back(unit: Unit) -> None:
+    """What is owed falls with it, and rises with what is returned."""
+    opened = await keep(unit)
+    paid = a_captured_attempt(means="payfip", is_settled=False)
+    await unit.attempts.move(opened, paid, FoundBy.NOTICE, NOW)
+    [invoice] = await unit.invoices.lock([INVOICE_ID])
     assert (41_00, 0) == (invoice.captured_cents, invoice.outstanding_cents)
-    assert a_captured_attempt() == await payments.find(PAYMENT_ID)
-    assert await payments.open_attempts([INVOICE_ID]) == []
+    assert paid == await unit.attempts.find(PAYMENT_ID)
+    assert await unit.attempts.in_flight([INVOICE_ID]) == []
+
+    part = given_back(paid, 10_00, "r-1", "refund")
+    await unit.attempts.move(paid, part, FoundBy.AGENT, NOW, "a.martin")
+    whole = given_back(part, 31_00, "r-2", "chargeback")
+    await unit.attempts.move(part, whole, FoundBy.NOTICE, NOW + LIFETIME)
+
+    [invoice] = await unit.invoices.read([INVOICE_ID])
+    assert (0, 41_00) == (invoice.captured_cents, invoice.outstanding_cents)
+    found = await unit.attempts.find(PAYMENT_ID)
+    assert found is not None
+    assert msgspec.structs.replace(whole, closed_by=FoundBy.NOTICE) == found
+
+
+async def test_keeps_the_history_of_every_move(unit: Unit) -> None:
+    """Who found it, when, from where, to where."""
+    opened = await keep(unit)
+    await move(unit, opened, AttemptState.ABANDONED, FoundBy.PAYER)
+
+    created, redirected, abandoned = AttemptState.CREATED, opened.state, AttemptState.ABANDONED
+    assert [
+        Move(source=None, target=created, found_by=FoundBy.START, moved_at=NOW),
+        Move(source=created, target=redirected, found_by=FoundBy.START, moved_at=NOW),
+        Move(source=redirected, target=abandoned, found_by=FoundBy.PAYER, moved_at=NOW),
+    ] == await unit.attempts.history(PAYMENT_ID)
 
 
 @pytest.mark.parametrize(
     "state", [AttemptState.REFUSED, AttemptState.ABANDONED, AttemptState.EXPIRED]
 )
 async def test_an_attempt_that_came_to_nothing_frees_the_invoice(
-    payments: Payments, state: AttemptState
+    unit: Unit, state: AttemptState
 ) -> None:
     """Another may start, and a late capture of the first still finds it."""
-    await keep(payments, an_attempt())
-    await payments.move(an_attempt(state=state), NOW)
+    await move(unit, await keep(unit), state, FoundBy.CLOCK)
 
-    second = an_attempt(payment_id=UUID(int=2), order_id="SECOND")
-    assert await payments.start(second, a_handover("abc124"), None)
+    second = await keep(
+        unit, msgspec.structs.replace(CREATED, payment_id=UUID(int=2), order_id="SECOND")
+    )
 
-    assert [second] == await payments.open_attempts([INVOICE_ID])
-    assert an_attempt(state=state) == await payments.find(PAYMENT_ID)
+    assert [second] == await unit.attempts.in_flight([INVOICE_ID])
+    first = an_attempt(state=state, closed_by=FoundBy.CLOCK)
+    assert first == await unit.attempts.find(PAYMENT_ID)
 
 
-async def test_uses_no_number_and_no_key_twice(payments: Payments) -> None:
+@pytest.mark.parametrize(
+    ("state", "by", "counts"),
+    [
+        (AttemptState.ABANDONED, FoundBy.PAYER, True),
+        (AttemptState.EXPIRED, FoundBy.CLOCK, True),
+        (AttemptState.ABANDONED, FoundBy.POLL, False),
+        (AttemptState.REFUSED, FoundBy.NOTICE, False),
+    ],
+)
+async def test_knows_what_began_lately_and_whose_end_we_only_suppose(
+    unit: Unit, state: AttemptState, by: FoundBy, counts: bool
+) -> None:
+    """Until the provider has said it, its page may still be open."""
+    await move(unit, await keep(unit), state, by)
+
+    found = await unit.attempts.recent_starts([INVOICE_ID], NOW - LIFETIME)
+
+    assert found == ({INVOICE_ID: NOW} if counts else {})
+    assert await unit.attempts.recent_starts([INVOICE_ID], NOW) == {}
+
+
+async def test_uses_no_number_and_no_key_twice(unit: Unit) -> None:
     """The provider's number of the day; and the key, until it is released."""
-    await keep(payments, an_attempt(), key="k")
-    await payments.move(an_attempt(state=AttemptState.REFUSED), NOW)
-    second = an_attempt(payment_id=UUID(int=2), order_id="SECOND")
+    await move(unit, await keep(unit, key="k"), AttemptState.REFUSED, FoundBy.NOTICE)
+    second = msgspec.structs.replace(CREATED, payment_id=UUID(int=2), order_id="SECOND")
 
-    assert not await payments.start(second, a_handover("abc123"), None)
-    assert not await payments.start(second, a_handover("abc124"), "k")
+    assert not await unit.attempts.create(second, "k", b"")
 
-    await payments.release_key(PAYMENT_ID)
-    assert await payments.start(second, a_handover("abc124"), "k")
+    await unit.attempts.release_key(PAYMENT_ID)
+    assert await unit.attempts.create(second, "k", b"")
+    assert not await unit.attempts.hand_over(UUID(int=2), a_handover(ORDER_ID[:6]))
+    assert await unit.attempts.hand_over(UUID(int=2), a_handover("abc124"))
 
 
 @pytest.mark.parametrize("is_reversed", [False, True])
 async def test_keeps_the_highest_version_whatever_comes_first(
-    payments: Payments, is_reversed: bool
+    unit: Unit, is_reversed: bool
 ) -> None:
     """In one batch or in several."""
     versions = [a_published_invoice(version=n, amount_cents=n * 100) for n in (1, 3, 2)]
     ordered = versions[::-1] if is_reversed else versions
 
-    await payments.keep_invoices(ordered)
-    await payments.keep_invoices([a_published_invoice(version=2, amount_cents=7)])
+    await unit.invoices.keep(ordered)
+    await unit.invoices.keep([a_published_invoice(version=2, amount_cents=7)])
 
-    [invoice] = await payments.lock_invoices([INVOICE_ID])
+    [invoice] = await unit.invoices.lock([INVOICE_ID])
     assert (3, 300) == (invoice.version, invoice.amount_cents)
+
+
+async def test_keeps_what_baskets_and_the_treasury_need(unit: Unit) -> None:
+    """Dates, subject and the reference of the debt."""
+    event = a_published_invoice(fiscal_year=2026, debt_reference="DETTE4711")
+
+    await unit.invoices.keep([event])
+
+    [invoice] = await unit.invoices.read([INVOICE_ID])
+    assert (event.due_on, event.issued_on, event.subject, 2026, "DETTE4711") == (
+        invoice.due_on,
+        invoice.issued_on,
+        invoice.subject,
+        invoice.fiscal_year,
+        invoice.debt_reference,
+    )
 
 
 @pytest.mark.parametrize("is_reversed", [False, True])
 async def test_keeps_a_withdrawal_that_comes_before_its_invoice(
-    payments: Payments, is_reversed: bool
+    unit: Unit, is_reversed: bool
 ) -> None:
     """And shows nothing of an invoice of which only that is known."""
 
     async def publish() -> None:
-        await payments.keep_invoices([a_published_invoice()])
+        await unit.invoices.keep([a_published_invoice()])
 
     async def withdraw() -> None:
-        await payments.withdraw([a_withdrawal(version=1), a_withdrawal(version=0)])
+        await unit.invoices.withdraw([a_withdrawal(version=1), a_withdrawal(version=0)])
 
     await (withdraw() if is_reversed else publish())
     if is_reversed:
-        assert await payments.lock_invoices([INVOICE_ID]) == []
+        assert await unit.invoices.lock([INVOICE_ID]) == []
     await (publish() if is_reversed else withdraw())
 
-    [invoice] = await payments.lock_invoices([INVOICE_ID])
+    [invoice] = await unit.invoices.lock([INVOICE_ID])
     assert (1, 1, 41_00) == (invoice.version, invoice.withdrawn_version, invoice.amount_cents)
 
 
-async def test_returns_invoices_in_the_order_asked(payments: Payments) -> None:
+async def test_returns_invoices_in_the_order_asked(unit: Unit) -> None:
     """The basket is shown as it was chosen; what is not known is left out."""
-    await payments.keep_invoices(
+    await unit.invoices.keep(
         [a_published_invoice(), a_published_invoice(invoice_id=OTHER_INVOICE_ID, number="2")]
     )
 
-    found = await payments.lock_invoices([OTHER_INVOICE_ID, UUID(int=9), INVOICE_ID])
+    found = await unit.invoices.lock([OTHER_INVOICE_ID, UUID(int=9), INVOICE_ID])
 
     assert [OTHER_INVOICE_ID, INVOICE_ID] == [invoice.invoice_id for invoice in found]
 
 
-async def test_keeps_a_fact_once(payments: Payments) -> None:
+async def test_keeps_a_fact_once(unit: Unit) -> None:
     """By provider, account and fact."""
 
     async def told(account: str, fact: str) -> bool:
         notice = a_notice(fact=fact)
-        return await payments.keep_notice(
-            "lyra", account, notice, b"\x00raw", NoticeOutcome.CAPTURED, NOW
-        )
+        return await unit.notices.keep(("lyra", account), notice, RAW, NoticeOutcome.CAPTURED, NOW)
 
     assert [True, False, True, True] == [
         await told("a", "1"),
@@ -310,9 +313,7 @@ async def test_keeps_a_fact_once(payments: Payments) -> None:
     ]
 
 
-async def test_a_fact_of_an_unknown_order_is_new_once_the_order_is_known(
-    payments: Payments,
-) -> None:
+async def test_a_fact_of_an_unknown_order_is_new_once_the_order_is_known(unit: Unit) -> None:
     """And only once."""
     outcomes = [
         NoticeOutcome.UNKNOWN_ORDER,
@@ -323,7 +324,7 @@ async def test_a_fact_of_an_unknown_order_is_new_once_the_order_is_known(
     ]
 
     assert [True, False, True, False, False] == [
-        await payments.keep_notice("lyra", "a", a_notice(), b"raw", outcome, NOW)
+        await unit.notices.keep(("lyra", "a"), a_notice(), RAW, outcome, NOW)
         for outcome in outcomes
     ]
 
@@ -332,25 +333,120 @@ async def test_a_fact_of_an_unknown_order_is_new_once_the_order_is_known(
     ("now", "count"),
     [(NOW + LIFETIME, 0), (NOW + LIFETIME + timedelta(microseconds=1), 1)],
 )
-async def test_finds_attempts_past_their_time(
-    payments: Payments, now: datetime, count: int
-) -> None:
-    """Not one moment early."""
-    await keep(payments, an_attempt())
+async def test_finds_attempts_past_their_time(unit: Unit, now: datetime, count: int) -> None:
+    """Not one moment early, and none that a poll will ask about first."""
+    await keep(unit)
 
-    assert count == len(await payments.expired(now, 10))
-    assert await payments.expired(now, 0) == []
+    assert count == len(await unit.attempts.overdue(now, 10))
+    assert await unit.attempts.overdue(now, 0) == []
+    await unit.polls.plan(PAYMENT_ID, now)
+    assert await unit.attempts.overdue(now, 10) == []
+    await unit.polls.stop(PAYMENT_ID)
+    assert count == len(await unit.attempts.overdue(now, 10))
+
+
+async def test_a_question_is_claimed_once_until_its_lease_ends(unit: Unit) -> None:
+    """With what the provider's library wants to see again."""
+    await keep(unit)
+    await unit.polls.plan(PAYMENT_ID, NOW)
+    await unit.polls.plan(PAYMENT_ID, NOW + LIFETIME)
+    lease = timedelta(minutes=2)
+    poll = Poll(
+        payment_id=PAYMENT_ID,
+        provider="lyra",
+        account="saint-aubin-carte",
+        question=Question(
+            order_id=ORDER_ID, reference="", amount_cents=41_00, started_at=NOW, asked_count=0
+        ),
+    )
+
+    assert await unit.polls.claim(NOW - timedelta(seconds=1), lease, 10) == []
+    assert [poll] == await unit.polls.claim(NOW, lease, 10)
+    assert await unit.polls.claim(NOW, lease, 10) == []
+    assert [poll] == await unit.polls.claim(NOW + lease, lease, 10)
+
+    await unit.polls.keep_answer(
+        PAYMENT_ID, asked_at=NOW, next_at=NOW, needs_people=False, raw=b"{}"
+    )
+    [again] = await unit.polls.claim(NOW, lease, 10)
+    assert (1, b"{}") == (again.question.asked_count, again.question.raw)
+
+
+async def test_a_nudge_hastens_a_question_with_a_pause(unit: Unit) -> None:
+    """And none is asked about what is settled."""
+    opened = await keep(unit)
+    await unit.polls.hasten(PAYMENT_ID, NOW)
+    await unit.polls.plan(PAYMENT_ID, NOW + LIFETIME)
+    lease = timedelta(minutes=2)
+
+    await unit.polls.hasten(PAYMENT_ID, NOW)
+    assert len(await unit.polls.claim(NOW, lease, 10)) == 1
+    await unit.polls.keep_answer(PAYMENT_ID, asked_at=NOW, next_at=None, needs_people=False)
+    await unit.polls.hasten(PAYMENT_ID, NOW)
+    assert await unit.polls.claim(NOW + timedelta(seconds=4), lease, 10) == []
+    assert len(await unit.polls.claim(NOW + timedelta(seconds=5), lease, 10)) == 1
+
+    await unit.attempts.move(opened, a_captured_attempt(), FoundBy.POLL, NOW)
+    await unit.polls.stop(PAYMENT_ID)
+    await unit.polls.hasten(PAYMENT_ID, NOW + LIFETIME)
+    assert await unit.polls.claim(NOW + 2 * LIFETIME, lease, 10) == []
+
+
+async def test_shows_what_waits_for_people(unit: Unit) -> None:
+    """Until the provider has spoken."""
+    await keep(unit)
+    await unit.polls.plan(PAYMENT_ID, NOW)
+    await unit.polls.keep_answer(
+        PAYMENT_ID, asked_at=NOW, next_at=None, needs_people=True, error="T2"
+    )
+
+    [unclear] = await unit.polls.unclear("saint-aubin", 10)
+
+    assert (PAYMENT_ID, AttemptState.REDIRECTED, 1, "T2") == (
+        unclear.payment_id,
+        unclear.state,
+        unclear.asked_count,
+        unclear.last_error,
+    )
+    assert len(await unit.polls.unclear(None, 10)) == await unit.polls.count_unclear() == 1
+    assert await unit.polls.unclear("autre", 10) == []
+    await unit.polls.stop(PAYMENT_ID)
+    assert await unit.polls.count_unclear() == 0
+
+
+async def test_lists_what_an_account_captured_and_what_is_named(unit: Unit) -> None:
+    """For the comparison with the provider's own list."""
+    opened = await keep(unit)
+    account = "saint-aubin-carte"
+    day = (NOW, NOW + timedelta(days=1))
+    assert await unit.attempts.listed(account, *day, []) == []
+    assert len(await unit.attempts.listed(account, *day, [ORDER_ID])) == 1
+
+    await unit.attempts.move(opened, a_captured_attempt(), FoundBy.NOTICE, NOW)
+
+    line = OurLine(
+        payment_id=str(PAYMENT_ID),
+        order_id=ORDER_ID,
+        reference="",
+        provider_reference=TRANSACTION,
+        captured_cents=41_00,
+        returned_cents=0,
+    )
+    assert [line] == await unit.attempts.listed(account, *day, [])
+    later = (NOW + LIFETIME, NOW + timedelta(days=1))
+    assert await unit.attempts.listed(account, *later, []) == []
+    assert [line] == await unit.attempts.listed(account, *later, [TRANSACTION])
 
 
 async def test_the_database_itself_allows_one_open_attempt_for_an_invoice(till: Till) -> None:
     """L8: should a lock be forgotten one day, the index still holds."""
     async with till.open() as unit:
-        assert await unit.payments.start(an_attempt(), a_handover(), None)
-    other = an_attempt(payment_id=UUID(int=2), order_id="SECOND")
+        assert await unit.attempts.create(CREATED, None, b"")
+    other = msgspec.structs.replace(CREATED, payment_id=UUID(int=2), order_id="SECOND")
 
     with pytest.raises(asyncpg.UniqueViolationError):
         async with till.open() as unit:
-            await unit.payments.start(other, a_handover("abc124"), None)
+            await unit.attempts.create(other, None, b"")
 
     assert [PAYMENT_ID] == [row[0] for row in await till.rows("SELECT payment_id FROM attempt")]
 
@@ -406,7 +502,8 @@ async def test_a_late_capture_is_not_undone_by_a_payer_who_starts_again(till: Ti
         till, attempt, lambda open_unit: till.tell(attempt.order_id, open_unit)
     )
 
-    assert isinstance(result, AlreadyPaidError)
+    assert isinstance(result, NotPayableError)
+    assert result.reason is Reason.ALREADY_PAID
     states = await till.rows("SELECT state FROM attempt")
     assert ["captured"] == [row["state"] for row in states]
     assert len(await till.captured()) == 1
@@ -421,7 +518,8 @@ async def test_a_capture_of_a_closed_attempt_is_seen_by_who_starts_meanwhile(til
         till, attempt, lambda open_unit: till.tell(attempt.order_id, open_unit)
     )
 
-    assert isinstance(result, AlreadyPaidError)
+    assert isinstance(result, NotPayableError)
+    assert result.reason is Reason.ALREADY_PAID
     assert len(await till.rows("SELECT 1 FROM attempt")) == 1
 
 
@@ -441,7 +539,7 @@ async def test_who_starts_while_an_attempt_is_given_up_gets_the_next_one(
 
     assert isinstance(result, Attempt)
     states = await till.rows("SELECT state FROM attempt ORDER BY started_at, state")
-    assert ["abandoned", "open"] == [row["state"] for row in states]
+    assert ["abandoned", "redirected"] == [row["state"] for row in states]
 
 
 async def _start_during(
@@ -491,7 +589,7 @@ async def test_whatever_happens_at_once_every_capture_is_booked_once(till: Till)
                 await abandon_payment(chance.choice(orders).payment_id, till.open, till.clock)
             case _:
                 till.clock.advance(timedelta(minutes=3))
-                await expire_attempts(till.open, till.clock)
+                await close_expired(till.open, till.clock)
 
     for _ in range(25):
         results = await asyncio.gather(*(act() for _ in range(16)), return_exceptions=True)
@@ -525,3 +623,44 @@ async def test_a_basket_comes_back_whole(till: Till) -> None:
 
 def _by_invoice(allocations: Sequence[Allocation]) -> dict[UUID, int]:
     return {part.invoice_id: part.amount_cents for part in allocations}
+
+
+OLD_ATTEMPT = """
+WITH invoice AS (
+    INSERT INTO invoice (invoice_id, authority, regie, number, version, kind, route, amount_cents)
+    VALUES ($1, 'saint-aubin', 'CANTINE', '2026-0042', 1, 'invoice', 'regie', 4100)
+), attempt AS (
+    INSERT INTO attempt (payment_id, order_id, idempotency_key, authority, provider, account,
+        provider_day, provider_number, amount_cents, state, form, started_at, expires_at)
+    VALUES ($2, $3, 'k', 'saint-aubin', 'lyra', 'saint-aubin-carte', '2026-11-24', 'abc123', 4100,
+        'open', '{"url": "u", "method": "POST", "fields": {}}', $4, $5)
+)
+INSERT INTO allocation (payment_id, invoice_id, amount_cents) VALUES ($2, $1, 4100)
+"""
+
+
+async def test_an_attempt_from_before_the_written_moves_can_still_end(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """The second migration: what was open is with the provider, and its capture is booked."""
+    folder = tmp_path_factory.mktemp("older")
+    steps = postgres.all_migrations("payment", Path(payment.__file__).parent)
+    older = [step for step in steps if (step.origin, step.number) != ("payment", 2)]
+    async with EmbeddedPostgres(folder, port=ports.choose()["database"]) as server:
+        url = await server.create_database("payment", role="payment", password="payment")
+        await postgres.migrate(url, older)
+        database = await Database.connect(url, size=4, service="payment")
+        async with database.reading() as connection:
+            await connection.execute(
+                OLD_ATTEMPT, INVOICE_ID, PAYMENT_ID, ORDER_ID, NOW, NOW + LIFETIME
+            )
+        assert await postgres.migrate(url, steps) == ["payment/0002_keep_moves_and_questions"]
+
+        till = Till(database)
+        with pytest.raises(InProgressError):
+            await till.start()
+        assert (await till.start(key="k")).payment_id == PAYMENT_ID
+        await till.tell(ORDER_ID)
+
+        assert [41_00] == [event.amount_cents for event in await till.captured()]
+        await database.close()

@@ -38,6 +38,11 @@ WORK_DONE = Counter(
     "Tasks finished by the workers, by kind and outcome.",
     ["kind", "outcome"],
 )
+PEOPLE_QUEUE = Gauge(
+    "quittance_people_queue",
+    "Items that only a person can clear up, by kind.",
+    ["kind"],
+)
 WEBHOOK_OLDEST_SECONDS = Gauge(
     "quittance_webhook_oldest_seconds",
     "Age of the oldest event that waits to be told to a biller's living address, in seconds.",

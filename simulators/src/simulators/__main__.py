@@ -1,4 +1,4 @@
-"""`python -m simulators card_provider|mailbox`: run one simulator until it is told to stop."""
+"""`python -m simulators NAME`: run one simulator until it is told to stop."""
 
 import argparse
 import sys
@@ -6,13 +6,18 @@ from collections.abc import Sequence
 
 from simulators.card_provider import command as card_provider
 from simulators.mailbox import command as mailbox
+from simulators.payfip import command as payfip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the simulator named first on the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m simulators", description=__doc__)
     commands = parser.add_subparsers(dest="simulator", required=True, metavar="SIMULATOR")
-    for name, command in (("card_provider", card_provider), ("mailbox", mailbox)):
+    for name, command in (
+        ("card_provider", card_provider),
+        ("payfip", payfip),
+        ("mailbox", mailbox),
+    ):
         described = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
         command.add_arguments(described)
         described.set_defaults(run=command.run, parser=described)

@@ -1,5 +1,6 @@
 """Runs an HTTP application until SIGTERM or SIGINT, and says when it listens."""
 
+import argparse
 import asyncio
 import signal
 import sys
@@ -21,6 +22,32 @@ def port_number(text: str) -> int:
         message = f"{text} is not a TCP port"
         raise ValueError(message)
     return port
+
+
+def seconds(text: str) -> float:
+    """Read a length of time from the command line: more than nothing, a day at most.
+
+    Raises:
+        ArgumentTypeError: it is out of these bounds, or not a number at all.
+    """
+    length = float(text)
+    if not 0 < length <= 86_400:
+        message = f"{text} is not a number of seconds"
+        raise argparse.ArgumentTypeError(message)
+    return length
+
+
+def amount_cents(text: str) -> int:
+    """Read an amount in cents from the command line.
+
+    Raises:
+        ArgumentTypeError: it is not more than nothing.
+    """
+    cents = int(text)
+    if cents <= 0:
+        message = f"{text} is not an amount in cents"
+        raise argparse.ArgumentTypeError(message)
+    return cents
 
 
 async def serve_until_stopped(

@@ -11,7 +11,8 @@ import gateway
 from demo.postgres import EmbeddedPostgres
 from shared.clock import FixedClock
 from shared.postgres import Database, all_migrations, migrate
-from tests.unit.gateway.door import NOW, Door, FakePasswords, FakeServices
+from tests.unit.gateway.door import NOW, Door
+from tests.unit.gateway.fakes import FakePasswords, FakeServices
 
 TABLES = (
     "attachment, session, account, agent, biller, authority, throttle, invoice, movement, outbox"

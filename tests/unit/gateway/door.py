@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -18,17 +19,6 @@ from gateway.api.site import Network, Site
 from gateway.api.web import pages, set_up
 from gateway.app import FORM_BYTES, operations
 from gateway.people_store import PostgresPeople
-from gateway.ports import (
-    Collected,
-    Delays,
-    PaidInvoice,
-    PaymentDemand,
-    PaymentForm,
-    PaymentState,
-    RefusedError,
-    ServiceUnavailableError,
-    StartedPayment,
-)
 from gateway.store import PostgresPortal
 from gateway.visitor_store import digest
 from shared.clock import FixedClock
@@ -36,6 +26,7 @@ from shared.events import InvoicePublished, InvoiceWithdrawn, ReminderDue
 from shared.events.invoice_generated import Kind, Payer, Route, StoredFile
 from shared.http import create_application
 from shared.postgres import Database
+from tests.unit.gateway.fakes import PAYFIP, PROVIDER, FakePasswords, FakeServices
 
 NOW = datetime(2026, 11, 24, 13, 5, tzinfo=UTC)
 TODAY = date(2026, 11, 24)
@@ -46,7 +37,6 @@ OTHER_TOKEN = "vutsrqponmlkjihgfedcba"
 EMAIL = "camille.martin@exemple.test"
 PASSWORD = "tilleul-marche-fontaine"
 CLIENT_ID, CLIENT_SECRET = "facturation", "an-example-of-256-random-bits-0123456789"
-PROVIDER = "https://paiement.exemple.test"
 ISSUER = "https://factures.exemple.test"
 
 
@@ -104,6 +94,21 @@ def an_invoice(
     )
 
 
+def three() -> tuple[InvoicePublished, ...]:
+    """Return three invoices of one régie, the oldest debt first."""
+    ids = (INVOICE_ID, OTHER_INVOICE_ID, UUID("00000000-0000-5000-8000-000000000003"))
+    return tuple(
+        an_invoice(
+            invoice_id=invoice_id,
+            token=f"{position:022d}",
+            number="2026-0042" if position == 1 else str(position),
+            due_on=TODAY + timedelta(days=position),
+            subject=f"Cantine {position}",
+        )
+        for position, invoice_id in enumerate(ids, start=1)
+    )
+
+
 def a_withdrawal(version: int = 1) -> InvoiceWithdrawn:
     return InvoiceWithdrawn(
         invoice_id=INVOICE_ID,
@@ -131,92 +136,6 @@ def a_reminder(at: datetime = NOW) -> ReminderDue:
     )
 
 
-class FakePasswords:
-    """Hashes that cost nothing; what real ones do is tested beside the adapter."""
-
-    async def hash(self, password: str) -> str:
-        return f"hash of {password}"
-
-    async def matches(self, password_hash: str | None, password: str) -> bool:
-        return password_hash == f"hash of {password}"
-
-
-class FakeServices:
-    """Payment, publication and figures as far as the gateway asks them."""
-
-    def __init__(self) -> None:
-        self.refusal: RefusedError | None = None
-        self.is_down = False
-        self.demands: list[PaymentDemand] = []
-        self.by_key: dict[str, StartedPayment] = {}
-        self.states: dict[UUID, PaymentState] = {}
-        self.abandoned: list[UUID] = []
-        self.collected_items = Collected()
-        self.delays_found = Delays()
-        self.document_bytes = b"%PDF-1.7 a document"
-        self.provider = PROVIDER
-
-    async def start_payment(self, demand: PaymentDemand) -> StartedPayment:
-        self._answer()
-        self.demands.append(demand)
-        key = demand.idempotency_key or ""
-        if key not in self.by_key:
-            started = StartedPayment(
-                payment_id=uuid4(),
-                amount_cents=4150,
-                form=PaymentForm(
-                    url=f"{self.provider}/vads-payment/",
-                    method="POST",
-                    fields={"vads_amount": "4150", "signature": 'a"b<c'},
-                ),
-            )
-            self.by_key[key] = started
-            self.states[started.payment_id] = PaymentState(
-                payment_id=started.payment_id,
-                state="open",
-                amount_cents=4150,
-                invoices=tuple(
-                    PaidInvoice(invoice_id=invoice_id, number="2026-0042", amount_cents=4150)
-                    for invoice_id in demand.invoice_ids
-                ),
-            )
-        return self.by_key[key]
-
-    async def payment(self, payment_id: UUID) -> PaymentState:
-        self._answer()
-        if payment_id not in self.states:
-            raise RefusedError(404, {"code": "unknown-payment"})
-        return self.states[payment_id]
-
-    async def abandon(self, payment_id: UUID) -> PaymentState:
-        self.abandoned.append(payment_id)
-        return self.states[payment_id]
-
-    @asynccontextmanager
-    async def document(self, invoice_id: UUID) -> AsyncIterator[AsyncIterator[bytes]]:
-        self._answer()
-
-        async def pieces() -> AsyncIterator[bytes]:
-            for start in range(0, len(self.document_bytes), 7):
-                yield self.document_bytes[start : start + 7]
-
-        yield pieces()
-
-    async def collected(self, authority: str, first: date, last: date) -> Collected:
-        self._answer()
-        return self.collected_items
-
-    async def delays(self, authority: str) -> Delays:
-        self._answer()
-        return self.delays_found
-
-    def _answer(self) -> None:
-        if self.is_down:
-            raise ServiceUnavailableError
-        if self.refusal is not None:
-            raise self.refusal
-
-
 class Page:
     """What came back."""
 
@@ -235,6 +154,27 @@ class Page:
         """The words on the page, every space made plain."""
         words = " ".join(str(part) for part in lxml.html.fromstring(self.content).itertext())
         return " ".join(words.replace("\u202f", " ").replace("\u00a0", " ").split())
+
+    def element(self, path: str) -> Any:
+        """Return the one element of an XPath."""
+        [found] = self.elements(path)
+        return found
+
+    @property
+    def alert(self) -> str:
+        """What the summary of errors says, every space made plain."""
+        words = str(self.element("//div[@role='alert']").text_content())
+        return " ".join(words.split())
+
+    def elements(self, path: str) -> list[Any]:
+        """Return what an XPath finds."""
+        tree: Any = lxml.html.fromstring(self.content)
+        return list(tree.xpath(path))
+
+    def pairs(self, action: str) -> list[tuple[str, str]]:
+        """Return the fields of the first form for `action`, as a browser would send them."""
+        form = next(form for form in self._forms() if form.action == action)
+        return [(str(name), str(value)) for name, value in form.form_values()]
 
     def fields(self, action: str) -> dict[str, str]:
         """Return the fields of the first form for `action`."""
@@ -273,7 +213,7 @@ class Door:
             open_portal=self.portal,
             clock=clock,
             public_url=ISSUER,
-            card_origins=(PROVIDER,),
+            payment_origins=(PROVIDER, PAYFIP),
             is_secure=is_secure,
             form_key=b"a key of tests",
             trusted_proxies=trusted_proxies,
@@ -327,6 +267,15 @@ class Door:
             path, data=fields, allow_redirects=False, headers=headers
         ) as answer:
             return Page(answer, await answer.read())
+
+    async def send(self, page: Page, action: str, **typed: str) -> Page:
+        """Fill in a form of a page and send it, as a browser does."""
+        pairs = [(name, typed.pop(name, value)) for name, value in page.pairs(action)]
+        pairs += list(typed.items())
+        form = page.element(f"(//form[@action={action!r}])[1]")
+        if str(form.get("method")) == "get":
+            return await self.get(f"{action}?{urlencode(pairs)}")
+        return await self.post(action, pairs)
 
     async def submit(
         self,

@@ -7,7 +7,8 @@ import pytest
 
 from shared.clock import FixedClock
 from shared.postgres import Database
-from tests.unit.gateway.door import EMAIL, PASSWORD, Door, FakePasswords, FakeServices
+from tests.unit.gateway.door import EMAIL, PASSWORD, Door
+from tests.unit.gateway.fakes import FakePasswords, FakeServices
 
 pytestmark = pytest.mark.enable_socket
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from tests.unit.gateway.door import EMAIL, PASSWORD, TOKEN, Door, an_invoice
+from tests.unit.gateway.fakes import PAYFIP, PROVIDER
 
 pytestmark = pytest.mark.enable_socket
 
@@ -142,7 +143,7 @@ async def test_a_form_that_is_too_long_is_refused(door: Door) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/connexion", f"/q/{TOKEN}", "/nowhere", "/q/unknown"])
 async def test_every_page_carries_the_headers_that_protect_it(door: Door, path: str) -> None:
-    """S6, K7: no script, no frame, no referrer, forms only to us and to the card provider."""
+    """S6, K7: no script, no frame, no referrer, forms only to us and to the payment pages."""
     await door.publish(an_invoice())
 
     headers = (await door.get(path)).headers
@@ -154,7 +155,7 @@ async def test_every_page_carries_the_headers_that_protect_it(door: Door, path: 
     assert policy["frame-ancestors"] == ["'none'"]
     assert policy["object-src"] == ["'none'"]
     assert policy["base-uri"] == ["'none'"]
-    assert policy["form-action"] == ["'self'", "https://paiement.exemple.test"]
+    assert policy["form-action"] == ["'self'", PROVIDER, PAYFIP]
     expected = "no-referrer" if path.startswith("/q/") else "same-origin"
     assert headers["Referrer-Policy"] == expected
     assert headers["X-Content-Type-Options"] == "nosniff"

@@ -61,12 +61,12 @@ def test_english_keeps_no_sentence_that_nobody_says() -> None:
 
 def test_nothing_is_singular_in_french_and_plural_in_english() -> None:
     """0 facture, 0 invoices."""
-    forms = ("%(count)s facture", "%(count)s factures")
+    forms = ("%(count)s facture à payer", "%(count)s factures à payer")
 
-    assert translations("fr").ngettext(*forms, 0) == "%(count)s facture"
-    assert translations("fr").ngettext(*forms, 2) == "%(count)s factures"
-    assert translations("en").ngettext(*forms, 0) == "%(count)s invoices"
-    assert translations("en").ngettext(*forms, 1) == "%(count)s invoice"
+    assert translations("fr").ngettext(*forms, 0) == "%(count)s facture à payer"
+    assert translations("fr").ngettext(*forms, 2) == "%(count)s factures à payer"
+    assert translations("en").ngettext(*forms, 0) == "%(count)s invoices to pay"
+    assert translations("en").ngettext(*forms, 1) == "%(count)s invoice to pay"
 
 
 @pytest.mark.enable_socket

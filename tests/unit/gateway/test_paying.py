@@ -1,25 +1,26 @@
-"""Over to the provider and back: what payment says counts, what the browser brings does not."""
+"""Over to the provider's page: what may be paid is payment's to say, never the browser's."""
 
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 import pytest
 
-from gateway.ports import Movement, PaidInvoice, PaymentState, RefusedError
+from gateway.ports import PaidInvoice, PaymentForm, PaymentState, RefusedError
 from tests.unit.gateway.door import (
     INVOICE_ID,
-    NOW,
     OTHER_INVOICE_ID,
     OTHER_TOKEN,
     TOKEN,
     Door,
-    FakeServices,
     Page,
     an_invoice,
+    three,
 )
+from tests.unit.gateway.fakes import FakeServices
 
 pytestmark = pytest.mark.enable_socket
 
+BOTH = f"invoice_id={INVOICE_ID}&invoice_id={OTHER_INVOICE_ID}"
 PAY = "https://paiement.exemple.test/vads-payment/"
 
 
@@ -27,12 +28,6 @@ async def leave(door: Door) -> Page:
     """Go as far as the way to the provider."""
     await door.publish(an_invoice())
     return await door.submit("/payer", {"token": TOKEN})
-
-
-def settle(services: FakeServices, state: str) -> None:
-    """Let payment hear from the provider."""
-    [payment_id] = services.states
-    services.states[payment_id] = msgspec.structs.replace(services.states[payment_id], state=state)
 
 
 async def test_paying_shows_the_way_to_the_providers_page(door: Door) -> None:
@@ -198,7 +193,8 @@ async def test_nobody_closes_a_payment_that_is_not_theirs_or_is_over(
 ) -> None:
     """S1: the number of another payment, or of a finished one, changes nothing."""
     await door.publish(an_invoice())
-    stranger = PaymentState(payment_id=uuid4(), state=state, amount_cents=1, invoices=())
+    part = PaidInvoice(invoice_id=OTHER_INVOICE_ID, number="9", amount_cents=1)
+    stranger = PaymentState(payment_id=uuid4(), state=state, amount_cents=1, invoices=(part,))
     services.states[stranger.payment_id] = stranger
 
     for given in (str(stranger.payment_id), str(uuid4()), "nonsense"):
@@ -213,7 +209,7 @@ async def test_nobody_closes_a_payment_that_is_not_theirs_or_is_over(
         ("already-paid", 409, "déjà payée"),
         ("withdrawn", 409, "retirée"),
         ("unknown-invoice", 404, "pas encore prête"),
-        ("different-accounts", 409, "ne peuvent être payées ensemble"),
+        ("different-accounts", 409, "ne peut être payée avec les autres"),
         ("not-payable", 409, "Cette régie n’accepte pas"),
     ],
 )
@@ -246,7 +242,7 @@ async def test_payers_are_handed_over_to_known_providers_only(
     door: Door, services: FakeServices
 ) -> None:
     """S17: the address of the form comes from a list of ours."""
-    services.provider = "https://evil.test"
+    services.form = PaymentForm(url="https://evil.test/vads-payment/", method="POST", fields={})
 
     page = await leave(door)
 
@@ -254,129 +250,66 @@ async def test_payers_are_handed_over_to_known_providers_only(
     assert "evil.test" not in page.content.decode()
 
 
-@pytest.mark.parametrize(
-    ("state", "words"),
-    [
-        ("captured", "Merci, votre paiement est enregistré."),
-        ("refused", "La banque a refusé ce paiement"),
-        ("abandoned", "Le paiement n’a pas eu lieu"),
-        ("expired", "Le temps pour payer est écoulé"),
-        ("open", "Nous attendons la réponse de la banque"),
-    ],
-)
-async def test_coming_back_shows_what_payment_knows(
-    door: Door, services: FakeServices, state: str, words: str
-) -> None:
-    """Whatever the browser brings back."""
-    await leave(door)
-    settle(services, state)
-
-    page = await door.get("/payer/retour")
-
-    assert words in page.text
-    assert f'href="/q/{TOKEN}"' in page.content.decode()
-    assert ('http-equiv="refresh"' in page.content.decode()) is (state == "open")
-
-
-async def test_a_forged_return_does_not_make_an_invoice_paid(
-    door: Door, services: FakeServices
-) -> None:
-    """The browser's return is a hint only."""
-    await leave(door)
-
-    clean = await door.get("/payer/retour?vads_trans_status=AUTHORISED&vads_amount=4150")
-    page = await door.get(clean.location)
-
-    assert (clean.status, clean.location) == (303, "/payer/retour")
-    assert "Nous attendons la réponse de la banque" in page.text
-
-
-async def test_a_refusal_is_told_before_the_notice_comes(door: Door) -> None:
-    """A hint may say what changes nothing: that nothing was paid."""
-    await leave(door)
-
-    clean = await door.get("/payer/retour?vads_trans_status=REFUSED&vads_card_number=4970XX")
-    page = await door.get(clean.location)
-
-    assert clean.location == "/payer/retour?vads_trans_status=REFUSED"
-    assert "La banque a refusé ce paiement" in page.text
-
-
-async def test_a_provider_may_send_the_browser_back_by_post(door: Door) -> None:
-    """Without our seal or cookies: it only leads to the page that has them."""
-    await leave(door)
-
-    page = await door.post("/payer/retour", {"vads_trans_status": "ABANDONED", "x": "y"})
-
-    assert (page.status, page.location) == (303, "/payer/retour?vads_trans_status=ABANDONED")
-
-
-async def test_waiting_for_the_bank_ends(door: Door) -> None:
-    """The page looks again ever more slowly, then says that it may be closed."""
-    await leave(door)
-
-    waits, content = [], ""
-    for attempt in range(8):
-        content = (await door.get(f"/payer/retour?essai={attempt}")).content.decode()
-        found = content.split('http-equiv="refresh" content="')
-        waits.append(int(found[1].split(";")[0]) if len(found) > 1 else None)
-
-    assert waits == [2, 2, 3, 5, 8, 13, 21, None]
-    assert "Ne payez pas une seconde fois" in content
-
-
-async def test_when_payment_is_down_the_events_say_what_is_paid(
-    door: Door, services: FakeServices
-) -> None:
-    """The return page does not need the payment service."""
-    await leave(door)
-    services.is_down = True
-    before = await door.get("/payer/retour")
-    movement = Movement(
-        fact="captured:1",
-        invoice_id=INVOICE_ID,
-        payment_id=uuid4(),
-        amount_cents=4150,
-        means="card",
-        occurred_at=NOW,
-    )
-    async with door.portal() as portal:
-        await portal.keep_movements([movement])
-
-    after = await door.get("/payer/retour")
-
-    assert "Nous attendons" in before.text
-    assert "Paiement accepté" in after.text
-
-
-async def test_another_payments_number_shows_nothing_of_it(
-    door: Door, services: FakeServices
-) -> None:
-    """S1: a cookie is the browser's to write; the payment must be of the invoice it can open."""
+async def test_two_clicks_on_one_page_are_one_payment(door: Door, services: FakeServices) -> None:
+    """D15, D16: the button carries a key, so that the second click meets the first one's form."""
     await door.publish(an_invoice())
-    stranger = PaymentState(
-        payment_id=UUID("00000000-0000-4000-8000-0000000000ff"),
-        state="captured",
-        amount_cents=987654,
-        invoices=(PaidInvoice(invoice_id=OTHER_INVOICE_ID, number="9", amount_cents=987654),),
+    page = await door.get(f"/q/{TOKEN}")
+
+    first, second = [await door.post("/payer", page.fields("/payer")) for _ in range(2)]
+
+    assert first.fields(PAY) == second.fields(PAY)
+    assert len(services.states) == 1
+
+
+async def test_a_page_that_is_opened_anew_starts_anew(door: Door, services: FakeServices) -> None:
+    """Its key is its own; payment then says that one is under way."""
+    await door.publish(an_invoice())
+
+    keys = {(await door.get(f"/q/{TOKEN}")).fields("/payer")["key"] for _ in range(3)}
+
+    assert len(keys) == 3
+
+
+async def test_the_same_key_with_another_sum_is_another_payment(
+    door: Door, services: FakeServices
+) -> None:
+    """Who goes back and chooses another part is not handed the form of the first."""
+    await door.publish(an_invoice())
+    services.floor_cents = 500
+    key = "k" * 32
+
+    for montant in ("12,50", "12.50", "20", ""):
+        await door.submit("/payer", {"token": TOKEN, "key": key, "montant": montant})
+
+    keys = [demand.idempotency_key for demand in services.demands]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+    assert [demand.amount_cents for demand in services.demands] == [1250, 1250, 2000, None]
+
+
+async def test_going_on_goes_on_with_what_was_left_for(door: Door, services: FakeServices) -> None:
+    """One invoice of a basket is met again: going on means the whole basket, and its sum."""
+    await door.log_in()
+    await door.publish(*three())
+    services.floor_cents = 500
+    split = await door.get(f"/payer/selection?{BOTH}&montant=50")
+    await door.send(split, "/payer")
+    [payment_id] = services.states
+    services.refusal = RefusedError(
+        409, {"code": "payment-in-progress", "payment_id": str(payment_id)}
     )
-    services.states[stranger.payment_id] = stranger
-    forged = {"payment_id": str(stranger.payment_id), "key": "k" * 32, "token": TOKEN}
-    door.set_cookie("payment", msgspec.json.encode(forged).hex())
+    page = await door.submit("/payer", {"invoice_id": str(OTHER_INVOICE_ID)})
+    services.refusal = None
 
-    page = await door.get("/payer/retour")
+    again = await door.send(page, "/payer")
 
-    assert "9 876,54" not in page.text
-    assert "Nous attendons" in page.text
+    assert page.status == 409
+    assert "50,00 €" in again.text
+    assert list(services.states) == [payment_id]
 
 
-@pytest.mark.parametrize("held", ["", "zz", "7b7d", "é", "00" * 2000])
-async def test_coming_back_without_a_trace_says_where_to_look(door: Door, held: str) -> None:
-    """Another browser, or a cookie that is none."""
-    if held.isascii():
-        door.set_cookie("payment", held)
+async def test_loading_the_address_of_the_form_again_leads_to_the_list(door: Door) -> None:
+    """Switching the language on the way to the provider does, for one."""
+    page = await door.get("/payer")
 
-    page = await door.get("/payer/retour")
-
-    assert page.status == 200
-    assert "Votre facture dira dans un instant" in page.text
+    assert (page.status, page.location) == (303, "/factures")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.api.chart import HEIGHT, LEFT, WIDTH, draw, round_up
 from gateway.ports import Collected, CollectedItem, Delays, Step
-from tests.unit.gateway.door import EMAIL, PASSWORD, TODAY, Door, FakeServices
+from tests.unit.gateway.door import EMAIL, PASSWORD, TODAY, Door
+from tests.unit.gateway.fakes import FakeServices
 
 AGENT = {"login": "Regisseur", "password": PASSWORD}
 

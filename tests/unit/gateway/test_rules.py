@@ -1,6 +1,7 @@
 """Small rules of the portal: status, safe addresses, the demo's file."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -10,9 +11,13 @@ import pytest
 
 from demo.configuration import Secrets, town
 from gateway.api.site import safe_path
-from gateway.ports import InvoiceView
+from gateway.app import site_of_settings
+from gateway.ports import InvoiceView, Portal
+from gateway.settings import Settings
 from gateway.town_file import read
+from shared.clock import FixedClock
 from shared.errors import SettingsError
+from tests.unit.gateway.door import NOW
 
 TODAY = date(2026, 11, 24)
 
@@ -41,7 +46,7 @@ def an_invoice(**changes: object) -> InvoiceView:
 
 
 @pytest.mark.parametrize(
-    ("changes", "status", "is_payable"),
+    ("changes", "status", "is_owed"),
     [
         ({}, "to_pay", True),
         ({"due_on": date(2026, 11, 23)}, "overdue", True),
@@ -52,16 +57,71 @@ def an_invoice(**changes: object) -> InvoiceView:
         ({"kind": "credit_note"}, "credit_note", False),
         ({"withdrawn_version": 1}, "withdrawn", False),
         ({"withdrawn_version": 1, "version": 2}, "to_pay", True),
-        ({"route": "treasury"}, "to_pay", False),
+        ({"route": "treasury"}, "to_pay", True),
     ],
 )
 def test_one_word_says_how_an_invoice_stands(
-    changes: dict[str, object], status: str, is_payable: object
+    changes: dict[str, object], status: str, is_owed: object
 ) -> None:
-    """And only what is owed here has a pay button."""
+    """And whether something is left to pay, on whichever route."""
     invoice = an_invoice(**changes)
 
-    assert (invoice.status(TODAY), invoice.is_payable) == (status, is_payable)
+    assert (invoice.status(TODAY), invoice.is_owed) == (status, is_owed)
+
+
+def settings(**changes: str) -> Settings:
+    content: dict[str, str] = {
+        "public_url": "https://factures.exemple.test/",
+        "payment_page_origins": "https://secure.payzen.eu https://www.payfip.gouv.fr:8443",
+    }
+    return Settings(
+        **{
+            "database_url": "",
+            "kafka_bootstrap_servers": "",
+            "http_port": 0,
+            "token_issuer": "a",
+            "token_signing_key": "a key",
+            "payment_url": "",
+            "publication_url": "",
+            "figures_url": "",
+            **(content | changes),
+        }  # type: ignore[arg-type]
+    )
+
+
+def no_portal() -> AbstractAsyncContextManager[Portal]:
+    message = "no page is shown here"
+    raise AssertionError(message)
+
+
+def test_payers_are_handed_over_to_the_origins_of_the_settings() -> None:
+    """S17: the list is the operator's, several of them apart by spaces."""
+    site = site_of_settings(settings(), no_portal, FixedClock(NOW))
+
+    assert site.payment_origins == (
+        "https://secure.payzen.eu",
+        "https://www.payfip.gouv.fr:8443",
+    )
+    assert site.public_url == "https://factures.exemple.test"
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "https://secure.payzen.eu/vads-payment/",
+        "https://secure.payzen.eu/",
+        "secure.payzen.eu",
+        "*",
+        "https://*.payzen.eu",
+        "https://a.test;script-src",
+        "javascript:alert(1)",
+        "https://user@a.test",
+    ],
+)
+def test_what_is_no_origin_stops_the_start(origins: str) -> None:
+    """It would match nothing, or everything, or end the directive of the content policy."""
+    with pytest.raises(SettingsError, match="PAYMENT_PAGE_ORIGINS"):
+        site_of_settings(settings(payment_page_origins=origins), no_portal, FixedClock(NOW))
 
 
 @pytest.mark.parametrize(

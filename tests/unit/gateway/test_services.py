@@ -16,6 +16,7 @@ from gateway.ports import (
     Collected,
     CollectedItem,
     PaymentDemand,
+    QuoteDemand,
     RefusedError,
     ServiceUnavailableError,
 )
@@ -91,6 +92,95 @@ async def test_a_payment_is_asked_for_with_the_gateways_own_token(
         "return_url": "https://a.test/",
         "idempotency_key": "k",
     }
+
+
+async def test_what_a_payment_would_be_is_asked_of_payment(
+    services: Services, neighbour: Neighbour
+) -> None:
+    """Its parts, what cannot be in it and why; a sum only where the payer chose one."""
+    content = {
+        "allocations": [{"invoice_id": str(INVOICE_ID), "number": "1", "amount_cents": 12}],
+        "total_cents": 12,
+        "outstanding_cents": 50,
+        "account": {"provider": "lyra", "account": "a"},
+        "needs_email": True,
+        "refused": [
+            {
+                "invoice_id": str(PAYMENT_ID),
+                "number": "2",
+                "reason": "disputed",
+                "sentence": "Contestée.",
+            }
+        ],
+    }
+
+    neighbour.answer = web.json_response(content)
+    found = await services.quote(QuoteDemand(invoice_ids=(INVOICE_ID, PAYMENT_ID)))
+    neighbour.answer = web.json_response(content)
+    await services.quote(QuoteDemand(invoice_ids=(INVOICE_ID,), amount_cents=12))
+
+    assert [(part.invoice_id, part.amount_cents) for part in found.allocations] == [
+        (INVOICE_ID, 12)
+    ]
+    assert [(entry.invoice_id, entry.reason) for entry in found.refused] == [
+        (PAYMENT_ID, "disputed")
+    ]
+    assert (found.total_cents, found.outstanding_cents, found.needs_email) == (12, 50, True)
+    assert [(method, path) for method, path, _, _ in neighbour.asked] == [
+        ("POST", "/v1/payments/quote")
+    ] * 2
+    assert [msgspec.json.decode(body) for _, _, _, body in neighbour.asked] == [
+        {"invoice_ids": [str(INVOICE_ID), str(PAYMENT_ID)]},
+        {"invoice_ids": [str(INVOICE_ID)], "amount_cents": 12},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("minimum_cents", "takes_part"), [(500, True), (4150, False), (4151, False)]
+)
+async def test_whether_an_invoice_can_be_paid_is_asked_of_payment(
+    services: Services, neighbour: Neighbour, minimum_cents: int, *, takes_part: bool
+) -> None:
+    """And whether in parts: where the least is less than all of it."""
+    neighbour.answer = web.json_response(
+        {
+            "payable": True,
+            "reason": None,
+            "sentence": "",
+            "outstanding_cents": 4150,
+            "minimum_cents": minimum_cents,
+            "accounts": [{"provider": "payfip", "account": "a"}],
+            "in_flight_until": None,
+        }
+    )
+
+    found = await services.payability(INVOICE_ID)
+
+    assert (found.payable, found.reason, found.takes_part) == (True, None, takes_part)
+    assert [account.provider for account in found.accounts] == ["payfip"]
+    assert neighbour.asked[0][:2] == ("GET", f"/v1/invoices/{INVOICE_ID}/payability")
+
+
+async def test_payment_is_told_that_the_payer_is_back(
+    services: Services, neighbour: Neighbour
+) -> None:
+    """And answers where the payment stands."""
+    neighbour.answer = web.json_response(
+        {
+            "payment_id": str(PAYMENT_ID),
+            "state": "open",
+            "step": "pending",
+            "amount_cents": 1,
+            "started_at": "2026-11-24T14:00:00Z",
+            "invoices": [],
+            "returned_cents": 0,
+        }
+    )
+
+    found = await services.come_back(PAYMENT_ID)
+
+    assert (found.payment_id, found.state) == (PAYMENT_ID, "open")
+    assert neighbour.asked[0][:2] == ("POST", f"/v1/payments/{PAYMENT_ID}/return")
 
 
 async def test_figures_are_asked_for_by_authority_and_day(

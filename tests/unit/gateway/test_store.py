@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 
 from gateway.handlers.on_invoice_published import on_invoice_published
@@ -25,6 +26,7 @@ from tests.unit.gateway.door import (
     INVOICE_ID,
     NOW,
     OTHER_INVOICE_ID,
+    TODAY,
     TOKEN,
     a_reminder,
     a_withdrawal,
@@ -189,6 +191,31 @@ async def test_money_that_went_back_is_owed_again(database: Database) -> None:
 
     assert shown is not None
     assert shown.outstanding_cents == 1000
+
+
+async def test_a_payment_of_a_part_leaves_the_rest_to_pay(database: Database) -> None:
+    """D7: partly paid, with what remains; a second one settles it, and a reversal reopens it."""
+    first = a_capture(an_allocation(amount_cents=1250), an_allocation(OTHER_INVOICE_ID, 99))
+    rest = msgspec.structs.replace(
+        a_capture(an_allocation(amount_cents=2900)), payment_id=OTHER_INVOICE_ID
+    )
+    found = []
+
+    for event in (an_invoice(), first, rest, a_reversal(1250)):
+        await deliver(database, event)
+        async with database.reading() as connection:
+            shown = await PostgresPortal(connection).by_token(TOKEN)
+            movements = await PostgresPortal(connection).movements(INVOICE_ID)
+        assert shown is not None
+        sums = sorted(movement.amount_cents for movement in movements)
+        found.append((shown.status(TODAY), shown.outstanding_cents, sums))
+
+    assert found == [
+        ("to_pay", 4150, []),
+        ("partly_paid", 2900, [1250]),
+        ("paid", 0, [1250, 2900]),
+        ("partly_paid", 1250, [-1250, 1250, 2900]),
+    ]
 
 
 async def test_the_latest_reminder_is_the_one_kept(database: Database) -> None:

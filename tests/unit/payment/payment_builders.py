@@ -1,7 +1,5 @@
 """Invoices, attempts, notices and stand-ins that the tests of payment share."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -9,16 +7,11 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from payment.adapters.accounts import Account
+from payment.adapters.accounts import LyraShop
+from payment.adapters.library import Calls
 from payment.adapters.lyra import LyraAccount
-from payment.domain import (
-    Attempt,
-    AttemptState,
-    Notice,
-    NoticeOutcome,
-    PayableInvoice,
-)
-from payment.ports import Handover, Order, PaymentForm, Provider
+from payment.domain import Attempt, AttemptState, FoundBy, Notice, PayableInvoice
+from shared.clock import FixedClock
 from shared.envelope import Message
 from shared.events import Event, InvoicePublished, InvoiceWithdrawn
 from shared.events.invoice_generated import Payer, StoredFile
@@ -38,6 +31,7 @@ OTHER_TRANSACTION = "0" * 32
 KEY = "1122334455667788"
 PREVIOUS_KEY = "8877665544332211"
 SITE_ID = "12345678"
+CALLS = Calls("test", threads=2, seconds=30.0)
 NOTIFY_URL = "https://payer.example/payments/notify/lyra/saint-aubin-carte"
 
 
@@ -55,6 +49,9 @@ def an_invoice(**changes: object) -> PayableInvoice:
         withdrawn_version=0,
         captured_cents=0,
         published_at=NOW - timedelta(days=1),
+        issued_on=date(2026, 11, 1),
+        due_on=date(2026, 12, 15),
+        subject="Repas d’octobre",
     )
     return msgspec.structs.replace(invoice, **changes)
 
@@ -124,7 +121,7 @@ def an_attempt(**changes: object) -> Attempt:
         provider="lyra",
         account="saint-aubin-carte",
         amount_cents=41_00,
-        state=AttemptState.OPEN,
+        state=AttemptState.REDIRECTED,
         email="camille.martin@exemple.test",
         started_at=NOW,
         expires_at=NOW + LIFETIME,
@@ -146,7 +143,7 @@ def a_captured_attempt(**changes: object) -> Attempt:
     """Return the same attempt, paid."""
     return msgspec.structs.replace(
         an_attempt(state=AttemptState.CAPTURED, captured_cents=41_00),
-        **({"provider_reference": TRANSACTION} | changes),
+        **({"provider_reference": TRANSACTION, "closed_by": FoundBy.NOTICE} | changes),
     )
 
 
@@ -163,13 +160,12 @@ def a_notice(**changes: object) -> Notice:
     return msgspec.structs.replace(notice, **changes)
 
 
-def an_account(**changes: object) -> Account:
+def an_account(**changes: object) -> LyraShop:
     """Return a shop that takes the money of every régie of Saint-Aubin."""
-    account = Account(
+    account = LyraShop(
         account="saint-aubin-carte",
         authority="saint-aubin",
         regies=None,
-        provider="lyra",
         site_id=SITE_ID,
         key=KEY,
         ctx_mode="TEST",
@@ -180,7 +176,7 @@ def an_account(**changes: object) -> Account:
 
 def a_lyra_account(**changes: object) -> LyraAccount:
     """Return that shop, ready to speak."""
-    return LyraAccount(an_account(**changes), NOTIFY_URL)
+    return LyraAccount(an_account(**changes), NOTIFY_URL, CALLS, FixedClock(NOW))
 
 
 def notice_fields(**changes: str) -> dict[str, str]:
@@ -220,201 +216,3 @@ def signed(fields: dict[str, str], key: str = KEY) -> dict[str, str]:
 def a_body(fields: dict[str, str]) -> bytes:
     """Return the fields as they travel."""
     return urlencode(fields).encode("ascii")
-
-
-class FakePayments:
-    """Payments in memory; one transaction at a time. The store's own suite runs on it too."""
-
-    def __init__(self) -> None:
-        self.invoices: dict[UUID, PayableInvoice] = {}
-        self.attempts: dict[UUID, Attempt] = {}
-        self.forms: dict[UUID, PaymentForm] = {}
-        self.keys: dict[str, UUID] = {}
-        self.numbers: set[tuple[str, date, str]] = set()
-        self.notices: dict[tuple[str, str, str], tuple[bytes, NoticeOutcome]] = {}
-
-    async def keep_invoices(self, published: Sequence[InvoicePublished]) -> None:
-        for event in published:
-            known = self.invoices.get(event.invoice_id)
-            if known is None or known.version < event.version:
-                self.invoices[event.invoice_id] = PayableInvoice(
-                    invoice_id=event.invoice_id,
-                    authority=event.authority,
-                    regie=event.regie,
-                    number=event.number,
-                    version=event.version,
-                    kind=event.kind,
-                    route=event.route,
-                    amount_cents=event.amount_cents,
-                    withdrawn_version=known.withdrawn_version if known else 0,
-                    captured_cents=0,
-                    published_at=event.published_at,
-                )
-
-    async def withdraw(self, withdrawn: Sequence[InvoiceWithdrawn]) -> None:
-        for event in withdrawn:
-            known = self.invoices.get(event.invoice_id) or an_invoice(
-                invoice_id=event.invoice_id, version=0, amount_cents=0
-            )
-            self.invoices[event.invoice_id] = msgspec.structs.replace(
-                known, withdrawn_version=max(known.withdrawn_version, event.version)
-            )
-
-    async def lock_invoices(self, invoice_ids: Sequence[UUID]) -> list[PayableInvoice]:
-        found = [self.invoices.get(invoice_id) for invoice_id in invoice_ids]
-        return [
-            msgspec.structs.replace(invoice, captured_cents=self._captured(invoice.invoice_id))
-            for invoice in found
-            if invoice is not None and invoice.version > 0
-        ]
-
-    def _captured(self, invoice_id: UUID) -> int:
-        return sum(
-            part.amount_cents
-            for attempt in self.attempts.values()
-            if attempt.state is AttemptState.CAPTURED
-            for part in attempt.allocations
-            if part.invoice_id == invoice_id
-        )
-
-    async def open_attempts(self, invoice_ids: Sequence[UUID]) -> list[Attempt]:
-        return [
-            attempt
-            for attempt in self.attempts.values()
-            if attempt.state is AttemptState.OPEN
-            and {part.invoice_id for part in attempt.allocations} & set(invoice_ids)
-        ]
-
-    async def by_key(self, idempotency_key: str) -> tuple[Attempt, PaymentForm] | None:
-        payment_id = self.keys.get(idempotency_key)
-        return (self.attempts[payment_id], self.forms[payment_id]) if payment_id else None
-
-    async def release_key(self, payment_id: UUID) -> None:
-        self.keys = {key: value for key, value in self.keys.items() if value != payment_id}
-
-    async def start(
-        self, attempt: Attempt, handover: Handover, idempotency_key: str | None
-    ) -> bool:
-        number = (attempt.account, handover.provider_day, handover.provider_number)
-        if number in self.numbers or idempotency_key in self.keys:
-            return False
-        self.numbers.add(number)
-        self.attempts[attempt.payment_id] = attempt
-        self.forms[attempt.payment_id] = handover.form
-        if idempotency_key is not None:
-            self.keys[idempotency_key] = attempt.payment_id
-        return True
-
-    async def find(self, payment_id: UUID, *, lock: bool = False) -> Attempt | None:
-        return self.attempts.get(payment_id)
-
-    async def lock_order(self, provider: str, account: str, order_id: str) -> Attempt | None:
-        named = (provider, account, order_id)
-        return next(
-            (
-                attempt
-                for attempt in self.attempts.values()
-                if (attempt.provider, attempt.account, attempt.order_id) == named
-            ),
-            None,
-        )
-
-    async def move(self, attempt: Attempt, at: datetime) -> None:
-        self.attempts[attempt.payment_id] = attempt
-
-    async def keep_notice(
-        self,
-        provider: str,
-        account: str,
-        notice: Notice,
-        body: bytes,
-        outcome: NoticeOutcome,
-        at: datetime,
-    ) -> bool:
-        name = (provider, account, notice.fact)
-        known = self.notices.get(name, (b"", NoticeOutcome.UNKNOWN_ORDER))[1]
-        was_unknown = known is NoticeOutcome.UNKNOWN_ORDER is not outcome
-        if name in self.notices and not was_unknown:
-            return False
-        self.notices[name] = (body, outcome)
-        return True
-
-    async def expired(self, now: datetime, limit: int) -> list[Attempt]:
-        return [
-            attempt
-            for attempt in self.attempts.values()
-            if attempt.state is AttemptState.OPEN and attempt.expires_at < now
-        ][:limit]
-
-
-class FakeUnit:
-    """One transaction: what it published is kept only when it ends well."""
-
-    def __init__(self, payments: FakePayments) -> None:
-        self.payments = payments
-        self.events: list[Event] = []
-
-    async def publish(self, events: Sequence[Event]) -> None:
-        self.events += events
-
-
-class FakeUnits:
-    """Opens transactions on one set of payments."""
-
-    def __init__(self) -> None:
-        self.payments = FakePayments()
-        self.published: list[Event] = []
-        self.is_open = False
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[FakeUnit]:
-        unit = FakeUnit(self.payments)
-        self.is_open = True
-        try:
-            yield unit
-        finally:
-            self.is_open = False
-        self.published += unit.events
-
-
-class FakeProvider:
-    """A provider that numbers its forms and believes every notice it was given."""
-
-    name = "lyra"
-
-    def __init__(self, units: FakeUnits, account: str = "saint-aubin-carte") -> None:
-        self.account = account
-        self.orders: list[Order] = []
-        self.notice = a_notice()
-        self.was_asked_in_a_transaction = False
-        self._units = units
-
-    async def prepare(self, order: Order) -> Handover:
-        self.was_asked_in_a_transaction |= self._units.is_open
-        self.orders.append(order)
-        number = f"{len(self.orders):06d}"
-        form = PaymentForm(
-            url="https://provider.example/", method="POST", fields={"number": number}
-        )
-        return Handover(form=form, provider_day=NOW.date(), provider_number=number)
-
-    def read_notice(self, body: bytes) -> Notice:
-        return self.notice
-
-
-class FakeProviders:
-    """One account for all, unless a régie has another."""
-
-    def __init__(
-        self, provider: Provider, others: dict[str, Provider | None] | None = None
-    ) -> None:
-        self._provider = provider
-        self._others = others or {}
-
-    def for_regies(self, authority: str, regies: set[str]) -> Provider | None:
-        found = {self._others.get(regie, self._provider) for regie in regies}
-        return found.pop() if len(found) == 1 else None
-
-    def by_account(self, provider: str, account: str) -> Provider | None:
-        named = (self._provider.name, self._provider.account)
-        return self._provider if (provider, account) == named else None

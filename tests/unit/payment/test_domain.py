@@ -1,32 +1,40 @@
 """What is owed, which moves are legal, and what a notice must match."""
 
 import re
+from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from payment.domain import (
+    EDGES,
     FOR_PEOPLE,
+    IN_FLIGHT,
     MOVES,
-    AlreadyPaidError,
-    Attempt,
     AttemptState,
-    DifferentAccountsError,
     IllegalMoveError,
-    Notice,
     NoticeOutcome,
-    NotPayableError,
     Verdict,
-    WithdrawnError,
-    allocate,
+    Word,
     captured_event,
+    facts,
+    given_back,
     judge,
     moved,
     new_order_id,
 )
 from shared import envelope
+from shared.events import PaymentCaptured, PaymentReversed
 from tests.unit.payment.payment_builders import (
     INVOICE_ID,
     NOW,
@@ -39,8 +47,15 @@ from tests.unit.payment.payment_builders import (
     an_invoice,
 )
 
-OPEN, CAPTURED, REFUSED, ABANDONED, EXPIRED = AttemptState
-EDGES = [(source, target) for source in AttemptState for target in MOVES[source]]
+CREATED, REDIRECTED, PENDING, CAPTURED, REFUSED, ABANDONED, EXPIRED, REVERSED = AttemptState
+README = Path(__file__).parents[3] / "services" / "payment" / "README.md"
+WAYS = [(source, target) for source in AttemptState for target in MOVES[source]]
+A_REFUND: dict[str, object] = {
+    "state": REVERSED,
+    "is_payment": False,
+    "cause": "refund",
+    "provider_reference": "back-1",
+}
 NO_EDGES = [
     (source, target)
     for source in AttemptState
@@ -49,55 +64,9 @@ NO_EDGES = [
 ]
 
 
-def test_asks_for_what_is_still_owed_on_each_invoice() -> None:
-    """S16: the amount is computed from the invoice and from what was captured, nothing else."""
-    half_paid = an_invoice(captured_cents=20_00)
-    other = an_invoice(invoice_id=OTHER_INVOICE_ID, number="2026-0043", amount_cents=7_50)
-
-    allocations = allocate([half_paid, other])
-
-    assert [(INVOICE_ID, 21_00), (OTHER_INVOICE_ID, 7_50)] == [
-        (part.invoice_id, part.amount_cents) for part in allocations
-    ]
-
-
 def test_an_invoice_paid_twice_owes_nothing_rather_than_less_than_nothing() -> None:
     """L7: an excess is never a negative debt."""
     assert an_invoice(captured_cents=82_00).outstanding_cents == 0
-
-
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [
-        ({"captured_cents": 41_00}, AlreadyPaidError),
-        ({"captured_cents": 82_00}, AlreadyPaidError),
-        ({"withdrawn_version": 1}, WithdrawnError),
-        ({"withdrawn_version": 1, "captured_cents": 41_00}, WithdrawnError),
-        ({"kind": "credit_note"}, NotPayableError),
-        ({"route": "treasury"}, NotPayableError),
-    ],
-)
-def test_refuses_an_invoice_that_cannot_be_paid_by_card(
-    changes: dict[str, object], error: type[NotPayableError]
-) -> None:
-    """Each reason has a slug of its own, and one such invoice refuses the whole basket."""
-    basket = [an_invoice(invoice_id=OTHER_INVOICE_ID), an_invoice(**changes)]
-
-    with pytest.raises(NotPayableError) as raised:
-        allocate(basket)
-
-    assert error is type(raised.value)
-
-
-def test_a_version_above_the_withdrawn_one_can_be_paid() -> None:
-    """A withdrawal closes an invoice up to a version: the biller may issue it anew."""
-    assert allocate([an_invoice(version=2, withdrawn_version=1)])[0].amount_cents == 41_00
-
-
-def test_refuses_invoices_of_two_authorities_in_one_payment() -> None:
-    """Their money goes to different accounts."""
-    with pytest.raises(DifferentAccountsError):
-        allocate([an_invoice(), an_invoice(invoice_id=OTHER_INVOICE_ID, authority="val-de-brume")])
 
 
 def test_an_order_is_named_in_characters_that_every_provider_takes() -> None:
@@ -106,20 +75,30 @@ def test_an_order_is_named_in_characters_that_every_provider_takes() -> None:
     assert len({new_order_id() for _ in range(100)}) == 100
 
 
-def test_a_capture_is_legal_from_every_state_but_itself() -> None:
+def test_a_capture_is_legal_from_every_state_that_took_no_money() -> None:
     """A late truth is booked, never refused."""
     assert {source for source in AttemptState if CAPTURED in MOVES[source]} == (
-        set(AttemptState) - {CAPTURED}
+        set(AttemptState) - {REVERSED}
     )
 
 
-def test_nothing_leads_back_to_an_open_attempt_nor_out_of_a_captured_one() -> None:
-    """What ended stays ended; money that goes back is another fact."""
-    assert not any(OPEN in targets for targets in MOVES.values())
-    assert MOVES[CAPTURED] == frozenset()
+def test_nothing_leads_back_into_flight_nor_out_of_what_took_money_but_its_return() -> None:
+    """What ended stays ended; money that was taken can only go back."""
+    ended = set(AttemptState) - IN_FLIGHT
+    assert not any(MOVES[state] & IN_FLIGHT for state in ended)
+    assert MOVES[CAPTURED] == {CAPTURED, REVERSED}
+    assert MOVES[REVERSED] == frozenset()
 
 
-@pytest.mark.parametrize(("source", "target"), EDGES)
+def test_the_readme_shows_the_table_of_moves() -> None:
+    """P11: the written state machine is the one that runs."""
+    text = README.read_text(encoding="utf-8").partition("## States")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z]+)` \| `([a-z]+)` \| ([^|]+) \|$", text, re.MULTILINE)
+
+    assert [(edge.source.value, edge.target.value, edge.meaning) for edge in EDGES] == rows
+
+
+@pytest.mark.parametrize(("source", "target"), WAYS)
 def test_walks_every_edge_of_the_table(source: AttemptState, target: AttemptState) -> None:
     """P11: each legal move can be made, and takes what was asked when it is a capture."""
     after = moved(an_attempt(state=source), target, TRANSACTION)
@@ -144,14 +123,15 @@ def test_refuses_a_capture_that_names_no_operation() -> None:
         moved(an_attempt(), CAPTURED)
 
 
-@pytest.mark.parametrize("state", [OPEN, REFUSED, ABANDONED, EXPIRED])
+@pytest.mark.parametrize("state", [CREATED, REDIRECTED, PENDING, REFUSED, ABANDONED, EXPIRED])
 def test_books_a_capture_whatever_became_of_the_attempt(state: AttemptState) -> None:
     """P12: money that was taken is never turned away."""
     attempt = an_attempt(state=state)
 
     verdict = judge(attempt, a_notice())
 
-    assert Verdict(outcome=NoticeOutcome.CAPTURED, attempt=a_captured_attempt()) == verdict
+    paid = a_captured_attempt(closed_by=None)
+    assert Verdict(outcome=NoticeOutcome.CAPTURED, attempt=paid) == verdict
 
 
 @pytest.mark.parametrize(
@@ -163,6 +143,9 @@ def test_books_a_capture_whatever_became_of_the_attempt(state: AttemptState) -> 
         ({"currency": "840"}, NoticeOutcome.OTHER_CURRENCY),
         ({"is_foreign": True}, NoticeOutcome.OTHER_SHOP),
         ({"is_payment": False}, NoticeOutcome.OTHER_OPERATION),
+        ({"fields_differ": True}, NoticeOutcome.OTHER_FIELDS),
+        ({"order_id": "OTHER"}, NoticeOutcome.OTHER_FIELDS),
+        (A_REFUND, NoticeOutcome.OTHER_OPERATION),
     ],
 )
 def test_books_nothing_of_a_notice_that_does_not_match_the_order(
@@ -182,7 +165,14 @@ def test_keeps_a_notice_of_an_unknown_order_for_people() -> None:
 
 def test_waits_while_the_provider_does_not_know() -> None:
     """A pending authorisation is neither a capture nor a refusal."""
-    assert Verdict(outcome=NoticeOutcome.PENDING) == judge(an_attempt(), a_notice(state=None))
+    verdict = judge(an_attempt(), a_notice(state=None))
+
+    pending = an_attempt(state=PENDING)
+    assert Verdict(outcome=NoticeOutcome.PENDING, attempt=pending) == verdict
+    assert Verdict(outcome=NoticeOutcome.PENDING) == judge(pending, a_notice(state=None))
+    assert Verdict(outcome=NoticeOutcome.PENDING) == judge(
+        an_attempt(state=EXPIRED), a_notice(state=None)
+    )
 
 
 @pytest.mark.parametrize(
@@ -237,40 +227,211 @@ def test_tells_a_capture_as_the_contract_wants_it() -> None:
     assert event.receipt_email == "camille.martin@exemple.test"
 
 
-notices = st.builds(
-    a_notice,
-    state=st.sampled_from([None, CAPTURED, REFUSED, ABANDONED]),
-    amount_cents=st.sampled_from([0, 41_00, 41_01, 314_159]),
-    currency=st.sampled_from(["EUR", "840"]),
-    provider_reference=st.sampled_from([TRANSACTION, OTHER_TRANSACTION]),
-    is_foreign=st.booleans(),
-    is_payment=st.booleans(),
+def test_a_part_that_went_back_leaves_the_rest_captured() -> None:
+    """D13: from the last invoice on, since the oldest debt was paid first."""
+    other = msgspec.structs.replace(
+        an_attempt().allocations[0], invoice_id=OTHER_INVOICE_ID, amount_cents=9_00
+    )
+    paid = a_captured_attempt(
+        amount_cents=50_00, captured_cents=50_00, allocations=(*an_attempt().allocations, other)
+    )
+
+    first = judge(paid, a_notice(**A_REFUND | {"amount_cents": 10_00}))
+    assert first.attempt is not None
+    second = judge(
+        first.attempt,
+        a_notice(**A_REFUND | {"amount_cents": 40_00, "provider_reference": "back-2"}),
+    )
+
+    assert second.attempt is not None
+    assert (NoticeOutcome.PART_REVERSED, CAPTURED) == (first.outcome, first.attempt.state)
+    assert (NoticeOutcome.REVERSED, REVERSED) == (second.outcome, second.attempt.state)
+    [event] = facts(paid, first.attempt, NOW)
+    assert isinstance(event, PaymentReversed)
+    assert [(OTHER_INVOICE_ID, 9_00), (INVOICE_ID, 1_00)] == [
+        (part.invoice_id, part.amount_cents) for part in event.allocations
+    ]
+    [rest] = second.attempt.returned[1].parts
+    assert (INVOICE_ID, 40_00) == (rest.invoice_id, rest.amount_cents)
+    record = envelope.write(event, at=NOW)
+    assert envelope.read(record.value, record.headers).data == event
+
+
+@pytest.mark.parametrize("cents", [0, 41_01])
+def test_never_gives_back_more_than_was_taken(cents: int) -> None:
+    """W16: such a word is kept for people, and moves nothing."""
+    verdict = judge(a_captured_attempt(), a_notice(**A_REFUND | {"amount_cents": cents}))
+
+    assert Verdict(outcome=NoticeOutcome.TOO_MUCH_BACK) == verdict
+
+
+@pytest.mark.parametrize(
+    ("state", "cents", "reference"),
+    [(REFUSED, 1, "r"), (CAPTURED, 0, "r"), (CAPTURED, 41_01, "r"), (CAPTURED, 1, "")],
 )
-moves = st.one_of(notices, st.sampled_from([ABANDONED, EXPIRED]))
+def test_raises_on_a_return_that_cannot_be(state: AttemptState, cents: int, reference: str) -> None:
+    """P11: of what took no money, of too much, or of no operation."""
+    paid = a_captured_attempt(state=state)
+
+    with pytest.raises(IllegalMoveError):
+        given_back(paid, cents, reference, "refund")
 
 
-def _apply(attempt: Attempt, move: Notice | AttemptState) -> Attempt:
-    if isinstance(move, Notice):
-        return judge(attempt, move).attempt or attempt
-    return moved(attempt, move) if move in MOVES[attempt.state] else attempt
+def test_the_same_return_told_twice_is_nothing_new() -> None:
+    """Whatever the provider calls its statement: the operation is what counts."""
+    first = judge(a_captured_attempt(), a_notice(**A_REFUND | {"amount_cents": 1_00}))
+    assert first.attempt is not None
+
+    again = judge(first.attempt, a_notice(**A_REFUND | {"amount_cents": 1_00, "fact": "later"}))
+
+    assert Verdict(outcome=NoticeOutcome.NOTHING_NEW) == again
 
 
-@given(st.lists(moves, max_size=12))
-def test_no_history_books_another_sum_than_the_allocations_or_books_twice(
-    history: list[Notice | AttemptState],
-) -> None:
-    """Law: Σ allocations = what was asked = what was captured, and there is one capture at most."""
-    attempt = an_attempt()
-    captures = 0
+def test_a_direct_debit_that_comes_back_is_reversed_whole() -> None:
+    """W19: it is booked when the payer agrees, and may still be refused by the payer's bank."""
+    paid = judge(an_attempt(), a_notice(is_settled=False, means="direct_debit")).attempt
+    assert paid is not None
 
-    for move in history:
-        before, attempt = attempt, _apply(attempt, move)
-        captures += attempt.state is CAPTURED and before.state is not CAPTURED
-        assert attempt.state is before.state or attempt.state in MOVES[before.state]
+    verdict = judge(paid, a_notice(state=REFUSED))
 
-    assert captures <= 1
-    assert sum(part.amount_cents for part in attempt.allocations) == attempt.amount_cents
-    assert (attempt.amount_cents if captures else None) == attempt.captured_cents
-    assert msgspec.structs.replace(
-        attempt, state=OPEN, captured_cents=None, provider_reference=None
-    ) == (an_attempt())
+    assert verdict.outcome is NoticeOutcome.REVERSED
+    assert verdict.attempt is not None
+    [entry] = verdict.attempt.returned
+    assert ("chargeback", 41_00) == (entry.cause, entry.amount_cents)
+    assert captured_event(paid, NOW).means == "direct_debit"
+
+
+def test_a_direct_debit_becomes_final() -> None:
+    """From then on a word against it is a contradiction."""
+    paid = judge(an_attempt(), a_notice(is_settled=False)).attempt
+
+    settled = judge(paid, a_notice(is_settled=True))
+
+    assert settled.outcome is NoticeOutcome.SETTLED
+    verdict = judge(settled.attempt, a_notice(state=REFUSED))
+    assert Verdict(outcome=NoticeOutcome.CONTRADICTS_CAPTURE) == verdict
+
+
+@pytest.mark.parametrize("target", [CAPTURED, REVERSED])
+def test_no_money_moves_without_the_providers_word(target: AttemptState) -> None:
+    """What is ours to say is where the payer is, never what the bank did."""
+    assert Verdict(outcome=NoticeOutcome.NOTHING_NEW) == judge(an_attempt(), target)
+
+
+class Ledger(RuleBasedStateMachine):
+    """Law: an attempt moves by the table only, and its money always adds up.
+
+    Whatever is said, by whom, how often and in what order: the allocations sum up to what was
+    asked; what was captured is that or nothing, once; what went back is never more.
+    """
+
+    walked: ClassVar[set[tuple[AttemptState, AttemptState]]] = set()
+
+    def __init__(self) -> None:
+        super().__init__()
+        other = msgspec.structs.replace(
+            an_attempt().allocations[0], invoice_id=OTHER_INVOICE_ID, amount_cents=9_00
+        )
+        self.attempt = an_attempt(
+            state=CREATED, amount_cents=50_00, allocations=(*an_attempt().allocations, other)
+        )
+        self.captures = 0
+
+    @rule(
+        state=st.sampled_from([None, CAPTURED, REFUSED, ABANDONED, EXPIRED, REVERSED]),
+        cents=st.sampled_from([0, 1, 10_00, 25_00, 50_00, 50_01, 314_159]),
+        reference=st.sampled_from([TRANSACTION, OTHER_TRANSACTION, "back-1", "back-2", ""]),
+        currency=st.sampled_from(["EUR", "EUR", "EUR", "840"]),
+        fault=st.sampled_from([None, None, None, "is_foreign", "fields_differ"]),
+        is_settled=st.booleans(),
+    )
+    def told(
+        self,
+        state: AttemptState | None,
+        cents: int,
+        reference: str,
+        currency: str,
+        fault: str | None,
+        is_settled: bool,
+    ) -> None:
+        """A provider says something, true or not."""
+        assume(state is not CAPTURED or reference)
+        is_back = state is REVERSED
+        notice = a_notice(
+            state=state,
+            amount_cents=cents,
+            provider_reference=reference,
+            currency=currency,
+            is_settled=is_settled,
+            is_payment=not is_back,
+            cause="refund" if is_back else None,
+            **({fault: True} if fault else {}),
+        )
+        self._apply(notice)
+
+    @rule(state=st.sampled_from([None, CAPTURED, REFUSED, ABANDONED, EXPIRED]))
+    def truth(self, state: AttemptState | None) -> None:
+        """A provider says what is so."""
+        self._apply(a_notice(state=state, amount_cents=50_00))
+
+    @rule(
+        cents=st.sampled_from([1, 10_00, 25_00, 50_00]),
+        reference=st.sampled_from(["back-1", "back-2", "back-3"]),
+    )
+    def refund(self, cents: int, reference: str) -> None:
+        """The authority gives money back."""
+        back = {"amount_cents": cents, "provider_reference": reference}
+        self._apply(a_notice(**A_REFUND | back))
+
+    @initialize(is_led_away=st.booleans())
+    def begin(self, *, is_led_away: bool) -> None:
+        """Either the provider's first answer was kept, or it was lost."""
+        if is_led_away:
+            self._apply(REDIRECTED)
+
+    @rule(word=st.sampled_from(AttemptState))
+    def own(self, word: AttemptState) -> None:
+        """The payer, the browser, the clock or the start says something."""
+        self._apply(word)
+
+    def _apply(self, word: Word) -> None:
+        before = self.attempt
+        after = judge(before, word).attempt
+        if after is None:
+            return
+        assert after.state in MOVES[before.state]
+        self.walked.add((before.state, after.state))
+        self.captures += before.captured_cents is None is not after.captured_cents
+        events = facts(before, after, NOW)
+        for event in events:
+            assert isinstance(event, PaymentCaptured | PaymentReversed)
+            assert event.amount_cents == sum(part.amount_cents for part in event.allocations)
+        self.attempt = after
+
+    @invariant()
+    def adds_up(self) -> None:
+        """The law."""
+        attempt = self.attempt
+        assert sum(part.amount_cents for part in attempt.allocations) == 50_00
+        assert self.captures <= 1
+        assert attempt.captured_cents == (50_00 if self.captures else None)
+        assert 0 <= attempt.returned_cents <= (attempt.captured_cents or 0)
+        assert (attempt.state is REVERSED) == (attempt.returned_cents == 50_00)
+        gone = [part for entry in attempt.returned for part in entry.parts]
+        for part in attempt.allocations:
+            back = sum(one.amount_cents for one in gone if one.invoice_id == part.invoice_id)
+            assert back <= part.amount_cents
+
+
+def test_no_sequence_of_words_makes_the_money_wrong_and_every_edge_is_walked() -> None:
+    """P11, D13: 100 % of the table in random walks, 0 move outside it."""
+    Ledger.walked.clear()
+
+    run_state_machine_as_test(
+        Ledger,
+        settings=settings(
+            max_examples=300, stateful_step_count=30, deadline=None, derandomize=True
+        ),
+    )
+
+    assert {(edge.source, edge.target) for edge in EDGES} == Ledger.walked

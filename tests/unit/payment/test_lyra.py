@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from payment.adapters import lyra
-from payment.domain import AttemptState, NoticeOutcome, judge
+from payment.domain import AttemptState, Notice, NoticeOutcome, judge
 from payment.ports import MalformedNoticeError, NoticeRefusedError, Order
 from simulators.card_provider.signature import sign
 from tests.unit.payment.payment_builders import (
@@ -25,6 +25,7 @@ from tests.unit.payment.payment_builders import (
     notice_fields,
     signed,
 )
+from tests.unit.payment.provider_builders import a_raw
 
 VECTOR = {
     "vads_version": "V2",
@@ -46,6 +47,7 @@ VECTOR_SIGNATURE = "aHrJ7IzSGFa4pcYA8kh99+M/xBzoQ4Odnu3f4BUrpIA="
 def an_order(**changes: object) -> Order:
     """Return what is asked for the canteen's invoice."""
     wanted = {
+        "subject": "Repas d’octobre",
         "order_id": ORDER_ID,
         "amount_cents": 41_00,
         "email": "camille.martin@exemple.test",
@@ -58,6 +60,11 @@ def an_order(**changes: object) -> Order:
 def fields_for(order: Order, **changes: object) -> dict[str, str]:
     """Return the fields of the form for an order."""
     return asyncio.run(a_lyra_account(**changes).prepare(order)).form.fields
+
+
+def read(provider: lyra.LyraAccount, body: bytes) -> Notice:
+    """Return what a notice says that came with this body."""
+    return provider.read_notice(a_raw(body))
 
 
 def test_signs_as_the_published_vector_says() -> None:
@@ -135,7 +142,7 @@ def test_eopayment_runs_off_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_reads_what_a_genuine_notice_says() -> None:
     """The provider's reference is the transaction's own name."""
-    notice = a_lyra_account().read_notice(a_body(signed(notice_fields())))
+    notice = read(a_lyra_account(), a_body(signed(notice_fields())))
 
     assert (ORDER_ID, AttemptState.CAPTURED, 41_00, "EUR", TRANSACTION) == (
         notice.order_id,
@@ -151,14 +158,14 @@ def test_a_plus_or_an_accent_in_a_genuine_value_does_not_break_its_signature() -
     """W12: the signature is over the raw text, not over how it travelled."""
     fields = signed(notice_fields(order_info="Crèche + cantine", ext_info_x="é"))
 
-    assert a_lyra_account().read_notice(a_body(fields)).order_id == ORDER_ID
+    assert read(a_lyra_account(), a_body(fields)).order_id == ORDER_ID
 
 
 def test_a_field_that_we_do_not_know_is_signed_and_ignored() -> None:
     """W10: Lyra adds fields over the years."""
     fields = signed(notice_fields(brand_new="1"))
 
-    assert a_lyra_account().read_notice(a_body(fields)).order_id == ORDER_ID
+    assert read(a_lyra_account(), a_body(fields)).order_id == ORDER_ID
 
 
 @pytest.mark.parametrize("key", [KEY, PREVIOUS_KEY])
@@ -166,7 +173,7 @@ def test_believes_either_key_while_one_replaces_the_other(key: str) -> None:
     """S26: two valid at once."""
     provider = a_lyra_account(previous_key=PREVIOUS_KEY)
 
-    assert provider.read_notice(a_body(signed(notice_fields(), key))).order_id == ORDER_ID
+    assert read(provider, a_body(signed(notice_fields(), key))).order_id == ORDER_ID
 
 
 @pytest.mark.parametrize(
@@ -190,7 +197,7 @@ def test_believes_either_key_while_one_replaces_the_other(key: str) -> None:
 def test_refuses_a_notice_whose_signature_is_wrong(fields: dict[str, str]) -> None:
     """W1, W13: another key, or a value changed on the way."""
     with pytest.raises(NoticeRefusedError):
-        a_lyra_account(previous_key=None).read_notice(a_body(fields))
+        read(a_lyra_account(previous_key=None), a_body(fields))
 
 
 @pytest.mark.parametrize("name", sorted(lyra.SHAPES.keys() - {"signature", "vads_ctx_mode"}))
@@ -200,7 +207,7 @@ def test_refuses_a_notice_without_a_field_that_counts(name: str) -> None:
     del fields[name]
 
     with pytest.raises(MalformedNoticeError, match=name):
-        a_lyra_account().read_notice(a_body(signed(fields)))
+        read(a_lyra_account(), a_body(signed(fields)))
 
 
 @pytest.mark.parametrize("name", sorted(lyra.SHAPES))
@@ -210,7 +217,7 @@ def test_tells_a_stranger_nothing_but_that_the_signature_is_wrong(name: str) -> 
     del fields[name]
 
     with pytest.raises(NoticeRefusedError, match="wrong signature"):
-        a_lyra_account().read_notice(a_body(fields))
+        read(a_lyra_account(), a_body(fields))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +236,7 @@ def test_tells_a_stranger_nothing_but_that_the_signature_is_wrong(name: str) -> 
 def test_refuses_a_field_of_another_shape_even_if_signed(name: str, value: str) -> None:
     """A value that slid under another name seldom has its shape."""
     with pytest.raises(MalformedNoticeError):
-        a_lyra_account().read_notice(a_body(signed(notice_fields(**{name: value}))))
+        read(a_lyra_account(), a_body(signed(notice_fields(**{name: value}))))
 
 
 @pytest.mark.parametrize(
@@ -245,7 +252,7 @@ def test_refuses_a_field_of_another_shape_even_if_signed(name: str, value: str) 
 def test_refuses_what_is_no_form(body: bytes) -> None:
     """Anybody may post here."""
     with pytest.raises(MalformedNoticeError):
-        a_lyra_account().read_notice(body)
+        read(a_lyra_account(), body)
 
 
 @pytest.mark.parametrize("name", ["vads_amount", "vads_card_brand", "signature"])
@@ -254,7 +261,7 @@ def test_refuses_a_field_that_comes_twice(name: str) -> None:
     fields = signed(notice_fields())
 
     with pytest.raises(MalformedNoticeError, match="twice"):
-        a_lyra_account().read_notice(a_body(fields) + b"&" + urlencode({name: "1"}).encode())
+        read(a_lyra_account(), a_body(fields) + b"&" + urlencode({name: "1"}).encode())
 
 
 def test_renaming_fields_in_order_forges_another_sum_which_is_never_booked() -> None:
@@ -270,7 +277,7 @@ def test_renaming_fields_in_order_forges_another_sum_which_is_never_booked() -> 
     }
     forged = {new_names.get(name, name): value for name, value in genuine.items()}
 
-    notice = a_lyra_account().read_notice(a_body(forged))
+    notice = read(a_lyra_account(), a_body(forged))
 
     assert notice.amount_cents == 314_159
     verdict = judge(an_attempt(), notice)
@@ -294,7 +301,7 @@ def test_a_payers_address_with_a_plus_does_not_go_to_the_provider() -> None:
 )
 def test_tells_apart_a_notice_of_another_shop_or_mode(changes: dict[str, str]) -> None:
     """W4: signed with our key, so it is kept; a test payment never pays a real invoice."""
-    assert a_lyra_account().read_notice(a_body(signed(notice_fields(**changes)))).is_foreign
+    assert read(a_lyra_account(), a_body(signed(notice_fields(**changes)))).is_foreign
 
 
 @pytest.mark.parametrize(
@@ -322,7 +329,7 @@ def test_reads_each_status_and_waits_on_one_it_does_not_know(
     """A word that nobody knows is never taken for a yes or a no."""
     fields = signed(notice_fields(trans_status=status))
 
-    assert state is a_lyra_account().read_notice(a_body(fields)).state
+    assert state is read(a_lyra_account(), a_body(fields)).state
 
 
 def test_the_table_names_every_status_of_the_guide() -> None:
@@ -350,7 +357,26 @@ def test_a_refund_or_a_check_of_a_card_is_no_payment(operation: str) -> None:
     """W16: both come as notices with an authorised status."""
     fields = signed(notice_fields(operation_type=operation))
 
-    assert not a_lyra_account().read_notice(a_body(fields)).is_payment
+    assert not read(a_lyra_account(), a_body(fields)).is_payment
+
+
+def test_a_refund_says_what_went_back_under_its_own_name() -> None:
+    """A town gives money back from Lyra's back office; a refund that is refused changes nothing."""
+    made, refused = (
+        read(
+            a_lyra_account(),
+            a_body(signed(notice_fields(operation_type="CREDIT", trans_status=status))),
+        )
+        for status in ("AUTHORISED", "REFUSED")
+    )
+
+    assert (AttemptState.REVERSED, "refund", 41_00, TRANSACTION) == (
+        made.state,
+        made.cause,
+        made.amount_cents,
+        made.provider_reference,
+    )
+    assert (AttemptState.REFUSED, None) == (refused.state, refused.cause)
 
 
 def test_reads_an_abandonment_that_left_no_transaction() -> None:
@@ -358,8 +384,8 @@ def test_reads_an_abandonment_that_left_no_transaction() -> None:
     empty = {"trans_status": "ABANDONED", "trans_uuid": "", "operation_type": ""}
     provider = a_lyra_account()
 
-    first = provider.read_notice(a_body(signed(notice_fields(**empty))))
-    other = provider.read_notice(a_body(signed(notice_fields(order_id="Z" * 16, **empty))))
+    first = read(provider, a_body(signed(notice_fields(**empty))))
+    other = read(provider, a_body(signed(notice_fields(order_id="Z" * 16, **empty))))
 
     assert first.state is AttemptState.ABANDONED
     assert first.is_payment
@@ -370,7 +396,7 @@ def test_reads_an_abandonment_that_left_no_transaction() -> None:
 def test_refuses_a_capture_that_does_not_name_its_operation(name: str) -> None:
     """The books could not tell it from another."""
     with pytest.raises(MalformedNoticeError):
-        a_lyra_account().read_notice(a_body(signed(notice_fields(**{name: ""}))))
+        read(a_lyra_account(), a_body(signed(notice_fields(**{name: ""}))))
 
 
 def test_the_same_notice_is_the_same_fact_and_a_later_status_another() -> None:
@@ -378,9 +404,7 @@ def test_the_same_notice_is_the_same_fact_and_a_later_status_another() -> None:
     provider = a_lyra_account()
 
     first, again, later = (
-        provider.read_notice(
-            a_body(signed(notice_fields(trans_status=status, url_check_src=source)))
-        )
+        read(provider, a_body(signed(notice_fields(trans_status=status, url_check_src=source))))
         for status, source in (
             ("AUTHORISED", "PAY"),
             ("AUTHORISED", "RETRY"),
@@ -399,7 +423,7 @@ def test_no_key_reaches_the_log_even_at_its_most_talkative(
     caplog.set_level(logging.DEBUG)
 
     fields_for(an_order())
-    a_lyra_account().read_notice(a_body(signed(notice_fields())))
+    read(a_lyra_account(), a_body(signed(notice_fields())))
 
     assert KEY not in caplog.text
     assert "camille.martin" not in caplog.text

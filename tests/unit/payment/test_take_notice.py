@@ -5,13 +5,13 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from payment.domain import AttemptState, Notice, NoticeOutcome
+from payment.domain import AttemptState, FoundBy, Notice, NoticeOutcome
 from payment.handlers.abandon_payment import abandon_payment
+from payment.handlers.close_expired import EXPIRED_AT_ONCE, close_expired
 from payment.handlers.on_invoice_published import on_invoice_published
 from payment.handlers.on_invoice_withdrawn import on_invoice_withdrawn
 from payment.handlers.take_notice import take_notice
-from payment.ports import NoticeRefusedError
-from payment.schedule import EXPIRED_AT_ONCE, expire_attempts
+from payment.ports import NoticeRefusedError, Nudge, RawNotice
 from shared.clock import FixedClock
 from shared.events import PaymentCaptured
 from tests.unit.payment.payment_builders import (
@@ -20,8 +20,6 @@ from tests.unit.payment.payment_builders import (
     NOW,
     OTHER_TRANSACTION,
     PAYMENT_ID,
-    FakeProvider,
-    FakeUnits,
     a_captured_attempt,
     a_message,
     a_notice,
@@ -29,14 +27,15 @@ from tests.unit.payment.payment_builders import (
     a_withdrawal,
     an_attempt,
 )
+from tests.unit.payment.payment_fakes import RAW, RULES, FakeProvider, FakeUnits
 
 CLOCK = FixedClock(NOW)
 
 
-def units_with(state: AttemptState = AttemptState.OPEN) -> FakeUnits:
+def units_with(state: AttemptState = AttemptState.REDIRECTED) -> FakeUnits:
     """Return transactions over one attempt."""
     units = FakeUnits()
-    units.payments.attempts[PAYMENT_ID] = an_attempt(state=state)
+    units.memory.attempts[PAYMENT_ID] = an_attempt(state=state)
     return units
 
 
@@ -44,17 +43,17 @@ async def tell(units: FakeUnits, **changes: object) -> None:
     """Let the provider tell something of the order."""
     provider = FakeProvider(units)
     provider.notice = a_notice(**changes)
-    await take_notice(b"raw", provider, units.open, CLOCK)
+    await take_notice(RAW, provider, units.open, CLOCK)
 
 
-def outcomes(units: FakeUnits) -> list[tuple[bytes, NoticeOutcome]]:
+def outcomes(units: FakeUnits) -> list[tuple[RawNotice, NoticeOutcome]]:
     """Return the notices that were kept."""
-    return list(units.payments.notices.values())
+    return list(units.memory.notices.values())
 
 
 @pytest.mark.parametrize(
     "state",
-    [AttemptState.OPEN, AttemptState.REFUSED, AttemptState.ABANDONED, AttemptState.EXPIRED],
+    [AttemptState.REDIRECTED, AttemptState.REFUSED, AttemptState.ABANDONED, AttemptState.EXPIRED],
 )
 async def test_books_and_publishes_a_capture_early_or_late(state: AttemptState) -> None:
     """P12: the notice, the move and the event are one transaction."""
@@ -62,8 +61,8 @@ async def test_books_and_publishes_a_capture_early_or_late(state: AttemptState) 
 
     await tell(units)
 
-    assert a_captured_attempt() == units.payments.attempts[PAYMENT_ID]
-    assert [(b"raw", NoticeOutcome.CAPTURED)] == outcomes(units)
+    assert a_captured_attempt() == units.memory.attempts[PAYMENT_ID]
+    assert [(RAW, NoticeOutcome.CAPTURED)] == outcomes(units)
     [event] = units.published
     assert isinstance(event, PaymentCaptured)
     assert (PAYMENT_ID, 41_00, INVOICE_ID) == (
@@ -91,7 +90,7 @@ async def test_two_attempts_for_one_invoice_are_both_booked() -> None:
     """L8: two tabs, two captures, two events: the second is the books' overpayment."""
     units = units_with(AttemptState.ABANDONED)
     other = msgspec.structs.replace(an_attempt(), payment_id=INVOICE_ID, order_id="SECOND")
-    units.payments.attempts[INVOICE_ID] = other
+    units.memory.attempts[INVOICE_ID] = other
 
     await tell(units)
     await tell(units, order_id="SECOND", fact="other", provider_reference=OTHER_TRANSACTION)
@@ -120,8 +119,8 @@ async def test_keeps_what_does_not_match_and_calls_people(
     with capture_logs() as logs:
         await tell(units, **changes)
 
-    assert an_attempt() == units.payments.attempts[PAYMENT_ID]
-    assert [(b"raw", outcome)] == outcomes(units)
+    assert an_attempt() == units.memory.attempts[PAYMENT_ID]
+    assert [(RAW, outcome)] == outcomes(units)
     assert units.published == []
     assert [("error", outcome.value)] == [(log["log_level"], log["outcome"]) for log in logs]
     assert before + 1 == REGISTRY.get_sample_value("quittance_work_done_total", counted)
@@ -145,7 +144,7 @@ async def test_books_a_notice_told_again_once_its_order_is_known() -> None:
     await tell(units)
     assert [NoticeOutcome.UNKNOWN_ORDER] == [outcome for _, outcome in outcomes(units)]
 
-    units.payments.attempts[PAYMENT_ID] = an_attempt()
+    units.memory.attempts[PAYMENT_ID] = an_attempt()
     await tell(units)
     await tell(units)
 
@@ -160,7 +159,8 @@ async def test_a_refusal_frees_the_invoice_and_publishes_nothing(state: AttemptS
 
     await tell(units, state=state)
 
-    assert an_attempt(state=state) == units.payments.attempts[PAYMENT_ID]
+    ended = an_attempt(state=state, closed_by=FoundBy.NOTICE)
+    assert ended == units.memory.attempts[PAYMENT_ID]
     assert units.published == []
 
 
@@ -169,14 +169,14 @@ async def test_keeps_nothing_of_a_notice_that_proves_nothing() -> None:
     units = units_with()
 
     class Doubting(FakeProvider):
-        def read_notice(self, body: bytes) -> Notice:
+        def read_notice(self, raw: RawNotice) -> Notice:
             raise NoticeRefusedError
 
     with pytest.raises(NoticeRefusedError):
-        await take_notice(b"raw", Doubting(units), units.open, CLOCK)
+        await take_notice(RAW, Doubting(units), units.open, CLOCK)
 
     assert outcomes(units) == []
-    assert an_attempt() == units.payments.attempts[PAYMENT_ID]
+    assert an_attempt() == units.memory.attempts[PAYMENT_ID]
 
 
 async def test_abandons_an_open_attempt_once() -> None:
@@ -186,13 +186,15 @@ async def test_abandons_an_open_attempt_once() -> None:
     first = await abandon_payment(PAYMENT_ID, units.open, CLOCK)
     second = await abandon_payment(PAYMENT_ID, units.open, CLOCK)
 
-    assert an_attempt(state=AttemptState.ABANDONED) == first == second
+    assert first is not None
+    assert first.state is AttemptState.ABANDONED
+    assert second == an_attempt(state=AttemptState.ABANDONED, closed_by=FoundBy.PAYER)
 
 
 async def test_abandoning_never_undoes_a_capture() -> None:
     """The payer may come too late to give up."""
     units = FakeUnits()
-    units.payments.attempts[PAYMENT_ID] = a_captured_attempt()
+    units.memory.attempts[PAYMENT_ID] = a_captured_attempt()
 
     assert a_captured_attempt() == await abandon_payment(PAYMENT_ID, units.open, CLOCK)
 
@@ -207,11 +209,12 @@ async def test_the_clock_closes_only_attempts_past_their_time() -> None:
     units = units_with()
     clock = FixedClock(NOW + LIFETIME)
 
-    assert await expire_attempts(units.open, clock) == 0
+    assert await close_expired(units.open, clock) == 0
     clock.advance(LIFETIME)
-    assert await expire_attempts(units.open, clock) == 1
-    assert await expire_attempts(units.open, clock) == 0
-    assert an_attempt(state=AttemptState.EXPIRED) == units.payments.attempts[PAYMENT_ID]
+    assert await close_expired(units.open, clock) == 1
+    assert await close_expired(units.open, clock) == 0
+    expired = an_attempt(state=AttemptState.EXPIRED, closed_by=FoundBy.CLOCK)
+    assert expired == units.memory.attempts[PAYMENT_ID]
 
 
 async def test_the_clock_goes_on_until_none_is_left() -> None:
@@ -219,9 +222,9 @@ async def test_the_clock_goes_on_until_none_is_left() -> None:
     units = FakeUnits()
     for number in range(EXPIRED_AT_ONCE + 1):
         name = PAYMENT_ID.__class__(int=number)
-        units.payments.attempts[name] = msgspec.structs.replace(an_attempt(), payment_id=name)
+        units.memory.attempts[name] = msgspec.structs.replace(an_attempt(), payment_id=name)
 
-    count = await expire_attempts(units.open, FixedClock(NOW + 2 * LIFETIME))
+    count = await close_expired(units.open, FixedClock(NOW + 2 * LIFETIME))
 
     assert count == EXPIRED_AT_ONCE + 1
 
@@ -229,16 +232,72 @@ async def test_the_clock_goes_on_until_none_is_left() -> None:
 @pytest.mark.parametrize("is_reversed", [False, True])
 async def test_events_fill_the_read_model_in_any_order(is_reversed: bool) -> None:
     """Both topics, each twice, in either order: the same invoice, which is withdrawn."""
-    payments = FakeUnits().payments
+    units = FakeUnits()
 
     async def published() -> None:
-        await on_invoice_published([a_message(a_published_invoice())], payments)
+        async with units.open() as unit:
+            await on_invoice_published([a_message(a_published_invoice())], unit.invoices)
 
     async def withdrawn() -> None:
-        await on_invoice_withdrawn([a_message(a_withdrawal())], payments)
+        async with units.open() as unit:
+            await on_invoice_withdrawn([a_message(a_withdrawal())], unit.invoices)
 
     for step in [withdrawn, published] * 2 if is_reversed else [published, withdrawn] * 2:
         await step()
 
-    [invoice] = await payments.lock_invoices([INVOICE_ID])
+    async with units.open() as unit:
+        [invoice] = await unit.invoices.lock([INVOICE_ID])
     assert (41_00, 1, 1) == (invoice.amount_cents, invoice.version, invoice.withdrawn_version)
+
+
+async def nudge(units: FakeUnits, reference: str, raw: RawNotice = RAW) -> FakeProvider:
+    """Let a provider say that there is something to ask about."""
+    rules = msgspec.structs.replace(RULES, can_be_asked=True)
+    provider = FakeProvider(units, rules=rules)
+    provider.notice = Nudge(reference=reference)
+    await take_notice(raw, provider, units.open, CLOCK)
+    return provider
+
+
+async def test_a_nudge_brings_the_question_forward_and_asks_nobody() -> None:
+    """P17: the provider is never asked while it waits for this answer."""
+    units = FakeUnits()
+    units.memory.attempts[PAYMENT_ID] = an_attempt(reference="idop-1")
+    async with units.open() as unit:
+        await unit.polls.plan(PAYMENT_ID, NOW + LIFETIME)
+
+    provider = await nudge(units, "idop-1")
+    await nudge(units, "idop-1")
+
+    assert provider.questions == []
+    assert units.memory.polls[PAYMENT_ID].next_at == NOW
+    assert [(RAW, NoticeOutcome.ASKED)] == outcomes(units)
+    assert an_attempt(reference="idop-1") == units.memory.attempts[PAYMENT_ID]
+
+
+async def test_nudges_that_name_nothing_of_ours_leave_nothing() -> None:
+    """W17: a thousand a minute cost no question and no row."""
+    units = units_with()
+
+    for number in range(1000):
+        await nudge(units, f"idop-{number}")
+    await nudge(units, "")
+
+    assert outcomes(units) == []
+    assert units.memory.polls == {}
+
+
+async def test_every_move_stands_in_the_history() -> None:
+    """Who found it, when, from where, to where."""
+    units = units_with()
+
+    await abandon_payment(PAYMENT_ID, units.open, CLOCK)
+    await tell(units)
+
+    assert [
+        (AttemptState.REDIRECTED, AttemptState.ABANDONED, FoundBy.PAYER, NOW),
+        (AttemptState.ABANDONED, AttemptState.CAPTURED, FoundBy.NOTICE, NOW),
+    ] == [
+        (move.source, move.target, move.found_by, move.moved_at)
+        for move in units.memory.moves[PAYMENT_ID]
+    ]

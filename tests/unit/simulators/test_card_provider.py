@@ -1,98 +1,27 @@
 """A payment from the merchant's form to the notice and the return, over loopback HTTP."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from urllib.parse import urlencode, urlsplit
 
 import eopayment
 import pytest
 import pytest_asyncio
-from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient, TestServer
 
-from simulators.card_provider.app import NOTIFIER, create_app
-from simulators.card_provider.notices import NoticeTimes
 from simulators.card_provider.signature import is_signed
 from simulators.card_provider.sites import Site
+from tests.unit.simulators.card_builders import (
+    ACCEPTED_CARD,
+    KEY,
+    REFUSED_CARD,
+    RETURN_URL,
+    Provider,
+    returned_fields,
+    running_provider,
+)
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.enable_socket]
-
-KEY = "1122334455667788"
-ACCEPTED_CARD = "4970100000000055"
-REFUSED_CARD = "4970100000000014"
-RETURN_URL = "https://portail.example/retour?facture=17#bas"
-
-
-@dataclass
-class Merchant:
-    """A merchant's server: keeps the notices it gets, answers what the test wants."""
-
-    answers: list[int] = field(default_factory=list)
-    notices: list[dict[str, str]] = field(default_factory=list)
-    url: str = ""
-
-    async def take_notice(self, request: web.Request) -> web.Response:
-        """Keep one notice."""
-        assert request.content_type == "application/x-www-form-urlencoded"
-        self.notices.append(dict(parse_qsl(await request.text(), keep_blank_values=True)))
-        return web.Response(status=self.answers.pop(0) if self.answers else 200)
-
-
-@dataclass
-class Provider:
-    """The provider under test, with its clock and the waits it asked for."""
-
-    client: "TestClient[web.Request, web.Application]"
-    merchant: Merchant
-    form: Callable[..., dict[str, str]]
-    instant: list[datetime]
-    waits: list[float]
-
-    async def send_form(self, **changes: str | None) -> ClientResponse:
-        """Post a form as the payer's browser does, and stop at the first answer."""
-        fields = self.form(**changes)
-        return await self.client.post("/vads-payment/", data=fields, allow_redirects=False)
-
-    async def open_page(self, **changes: str | None) -> str:
-        """Send a form and return the path of the payment page."""
-        wanted: dict[str, str | None] = {
-            "vads_url_check": self.merchant.url,
-            "vads_url_return": RETURN_URL,
-            "vads_return_mode": "GET",
-        }
-        answer = await self.send_form(**(wanted | changes))
-        assert answer.status == 303
-        return answer.headers["Location"]
-
-    async def pay(self, path: str, number: str = ACCEPTED_CARD) -> ClientResponse:
-        """Type a card and press the first button."""
-        typed = {
-            "card_number": number,
-            "expiry_month": "06",
-            "expiry_year": "2030",
-            "cvv": "123",
-            "action": "pay",
-        }
-        return await self.client.post(path, data=typed, allow_redirects=False)
-
-    async def cancel(self, path: str) -> ClientResponse:
-        """Press the cancel button."""
-        return await self.client.post(path, data={"action": "cancel"}, allow_redirects=False)
-
-    async def set_faults(self, **switches: object) -> None:
-        """Set fault switches through the API."""
-        answer = await self.client.post("/api/faults", json=switches)
-        assert answer.status == 200
-
-    async def wait_for_notices(self) -> None:
-        """Wait for what goes on after the return."""
-        await self.client.app[NOTIFIER].wait_until_quiet()
-
-    async def transactions(self) -> list[dict[str, object]]:
-        """Return what the provider says was paid."""
-        listed: list[dict[str, object]] = await (await self.client.get("/api/transactions")).json()
-        return listed
 
 
 @pytest_asyncio.fixture
@@ -100,27 +29,9 @@ async def provider(
     a_site: Callable[..., Site], a_form: Callable[..., dict[str, str]], now: datetime
 ) -> AsyncIterator[Provider]:
     """Run a provider and a merchant on loopback; waits return at once and are written down."""
-    merchant = Merchant()
-    merchant_app = web.Application()
-    merchant_app.router.add_post("/notify", merchant.take_notice)
-    instant, waits = [now], []
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-
-    app = create_app(
-        [a_site(key_production="9988776655443322")],
-        times=NoticeTimes(clock=lambda: instant[0], sleep=sleep, retry_delays_seconds=(1, 5, 30)),
-    )
-    async with TestServer(merchant_app) as merchant_server, TestClient(TestServer(app)) as client:
-        merchant.url = str(merchant_server.make_url("/notify"))
-        yield Provider(client, merchant, a_form, instant, waits)
-
-
-def returned_fields(answer: ClientResponse) -> dict[str, str]:
-    """Read the fields that the browser carries back."""
-    query = urlsplit(answer.headers["Location"]).query
-    return dict(parse_qsl(query, keep_blank_values=True))
+    site = a_site(key_production="9988776655443322")
+    async with running_provider([site], a_form, now) as running:
+        yield running
 
 
 async def test_the_page_shows_what_is_paid_and_to_whom(provider: Provider) -> None:
@@ -197,6 +108,7 @@ async def test_a_notice_tells_the_whole_payment(provider: Provider) -> None:
     assert not any(name.startswith("vads_url_r") for name in notice)
 
 
+@pytest.mark.parametrize("backend", ["payzen", "systempayv2"])
 @pytest.mark.parametrize(
     ("number", "result", "status"),
     [
@@ -206,12 +118,12 @@ async def test_a_notice_tells_the_whole_payment(provider: Provider) -> None:
     ],
 )
 async def test_eopayment_reads_the_notice_and_the_return(
-    number: str | None, result: int, status: str, provider: Provider
+    number: str | None, result: int, status: str, backend: str, provider: Provider
 ) -> None:
     """The library of the service under test finds them signed and sees how the payment ended."""
     path = await provider.open_page(vads_ext_info_eopayment_trans_id="attempt-1")
     merchant = eopayment.Payment(
-        "payzen",
+        backend,
         {
             "secret_test": KEY,
             "vads_site_id": "12345678",
@@ -234,6 +146,45 @@ async def test_eopayment_reads_the_notice_and_the_return(
         assert response.bank_data["vads_trans_status"] == status
         assert response.bank_data["vads_amount"] == "123456"
         assert response.transaction_date == provider.instant[0]
+
+
+@pytest.mark.parametrize("backend", ["payzen", "systempayv2"])
+async def test_takes_the_form_that_eopayment_makes(backend: str, provider: Provider) -> None:
+    """The library of the service under test is paid on the form it signed itself."""
+    provider.instant[0] = datetime.now(UTC)  # eopayment dates its form by the machine's clock
+    merchant = eopayment.Payment(
+        backend,
+        {
+            "secret_test": KEY,
+            "vads_site_id": "12345678",
+            "signature_algo": "hmac_sha256",
+            "automatic_return_url": provider.merchant.url,
+            "normal_return_url": RETURN_URL,
+        },
+    )
+    transaction_id, kind, form = merchant.request(Decimal("12.34"), orderid="FACTURE-17")
+    fields = {field["name"]: field["value"] for field in form.fields}
+
+    page = await provider.client.post("/vads-payment/", data=fields, allow_redirects=False)
+    await provider.pay(page.headers["Location"])
+
+    (notice,) = provider.merchant.notices
+    response = merchant.response(urlencode(notice))
+    assert kind == eopayment.FORM
+    assert page.status == 303
+    assert (response.result, response.signed) == (eopayment.PAID, True)
+    assert response.transaction_id == transaction_id
+    assert response.bank_data["vads_order_id"] == "FACTURE-17"
+    assert notice["vads_amount"] == "1234"
+
+
+async def test_an_abandonment_is_no_operation(provider: Provider) -> None:
+    """Lyra tells no type of operation for a payer who gave up."""
+    await provider.cancel(await provider.open_page())
+
+    (notice,) = provider.merchant.notices
+    assert notice["vads_operation_type"] == ""
+    assert notice["vads_result"] == "17"
 
 
 async def test_a_wrong_card_number_is_an_input_error_and_ends_nothing(
@@ -380,145 +331,12 @@ async def test_an_expired_page_takes_no_money(provider: Provider) -> None:
     assert await provider.transactions() == []
 
 
-async def test_a_notice_refused_by_the_merchant_is_sent_again(provider: Provider) -> None:
-    """With growing waits, marked RETRY, until the merchant takes it."""
-    provider.merchant.answers = [500, 404, 204]
-
-    await provider.pay(await provider.open_page())
-    await provider.wait_for_notices()
-
-    sources = [notice["vads_url_check_src"] for notice in provider.merchant.notices]
-    (transaction,) = await provider.transactions()
-    codes = [attempt["answer_code"] for attempt in transaction["notices"]]  # type: ignore[attr-defined]
-    assert sources == ["PAY", "RETRY", "RETRY"]
-    assert codes == [500, 404, 204]
-    assert provider.waits == [1, 5]
-    for notice in provider.merchant.notices:
-        assert is_signed(notice, KEY, notice["signature"])
-
-
-async def test_gives_up_a_notice_after_four_tries(provider: Provider) -> None:
-    """A merchant that is down is not called for ever."""
-    dead_url = "http://127.0.0.1:1/notify"
-
-    answer = await provider.pay(await provider.open_page(vads_url_check=dead_url))
-    await provider.wait_for_notices()
-
-    (transaction,) = await provider.transactions()
-    attempts = transaction["notices"]
-    assert answer.status == 303
-    assert [attempt["answer_code"] for attempt in attempts] == [None] * 4  # type: ignore[attr-defined]
-    assert all(attempt["error"] for attempt in attempts)  # type: ignore[attr-defined]
-
-
-async def test_a_lost_notice_still_takes_the_money(provider: Provider) -> None:
-    """The provider's list says paid though the merchant was never told."""
-    await provider.set_faults(lost_notice=1)
-
-    await provider.pay(await provider.open_page())
-    await provider.wait_for_notices()
-
-    (transaction,) = await provider.transactions()
-    assert provider.merchant.notices == []
-    assert transaction["status"] == "AUTHORISED"
-    assert transaction["notices"] == []
-    assert transaction["faults"] == ["lost_notice"]
-
-
-async def test_a_double_notice_is_the_same_notice_twice(provider: Provider) -> None:
-    """Both copies are identical to the byte, signature included."""
-    await provider.set_faults(double_notice=True)
-
-    await provider.pay(await provider.open_page())
-
-    first, second = provider.merchant.notices
-    assert first == second
-
-
-async def test_a_bad_signature_spoils_the_notice_and_not_the_return(provider: Provider) -> None:
-    """The fields are true, the signature is not; the fault is used up by one notice."""
-    await provider.set_faults(bad_signature=1)
-    provider.merchant.answers = [400]
-
-    answer = await provider.pay(await provider.open_page())
-    await provider.wait_for_notices()
-
-    spoilt, good = provider.merchant.notices
-    carried = returned_fields(answer)
-    assert not is_signed(spoilt, KEY, spoilt["signature"])
-    assert is_signed(good, KEY, good["signature"])
-    assert is_signed(carried, KEY, carried["signature"])
-
-
-async def test_a_late_success_is_notified_after_the_return(provider: Provider) -> None:
-    """The wait is the one asked for; a refusal is not delayed."""
-    await provider.set_faults(late_success_seconds=7)
-    accepted_path = await provider.open_page()
-    refused_path = await provider.open_page(vads_trans_id="bS76J3")
-
-    await provider.pay(accepted_path)
-    (accepted,) = await provider.transactions()
-    await provider.wait_for_notices()
-    await provider.pay(refused_path, REFUSED_CARD)
-
-    statuses = [notice["vads_trans_status"] for notice in provider.merchant.notices]
-    assert accepted["faults"] == ["late_success_seconds"]
-    assert provider.waits == [7]
-    assert statuses == ["AUTHORISED", "REFUSED"]
-
-
-async def test_a_server_error_hits_the_pages_and_not_the_api(provider: Provider) -> None:
-    """One error asked for, one given; the list stays readable."""
-    await provider.set_faults(server_error=1)
-
-    failed = await provider.send_form()
-    listed = await provider.client.get("/api/transactions")
-    again = await provider.send_form()
-
-    assert (failed.status, listed.status, again.status) == (503, 200, 303)
-
-
-async def test_a_slow_provider_makes_the_payer_wait(provider: Provider) -> None:
-    """Each page waits the time asked for; the API does not."""
-    await provider.set_faults(slow_seconds=2.5)
-
-    await provider.send_form()
-    await provider.transactions()
-
-    assert provider.waits == [2.5]
-
-
-async def test_a_wrong_fault_is_refused_with_its_name(provider: Provider) -> None:
-    """The answer is a problem document with a stable type."""
-    answers = [
-        await provider.client.post("/api/faults", json={"on_fire": True}),
-        await provider.client.post("/api/faults", data="{"),
-        await provider.client.post("/api/faults", json=[1]),
-    ]
-
-    slugs = [(await answer.json())["type"] for answer in answers]
-    assert [answer.status for answer in answers] == [400, 400, 400]
-    assert slugs == ["unknown-fault", "not-json", "not-an-object"]
-
-
-async def test_faults_are_reset_by_delete(provider: Provider) -> None:
-    """Every switch is off again."""
-    await provider.set_faults(lost_notice=True, slow_seconds=3)
-
-    answer = await provider.client.delete("/api/faults")
-
-    assert not any((await answer.json()).values())
-
-
 async def test_notices_go_to_the_shops_address_when_the_form_names_none(
     provider: Provider, a_site: Callable[..., Site], a_form: Callable[..., dict[str, str]]
 ) -> None:
     """The back office's address serves forms without `vads_url_check`."""
     site = a_site(notify_url=provider.merchant.url)
-    times = NoticeTimes(clock=lambda: provider.instant[0])
-    async with TestClient(TestServer(create_app([site], times=times))) as client:
-        shop = Provider(client, provider.merchant, a_form, provider.instant, [])
-
+    async with running_provider([site], a_form, provider.instant[0]) as shop:
         await shop.pay(await shop.open_page(vads_url_check=None))
 
     assert len(provider.merchant.notices) == 1

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import ipaddress
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -14,10 +15,12 @@ from gateway.adapters.passwords import Passwords
 from gateway.adapters.services import Services
 from gateway.adapters.tokens import TokenSigner
 from gateway.api.accounts import Accounts
+from gateway.api.choosing import Choosing
 from gateway.api.invoices import InvoicePages
 from gateway.api.oauth import OAuth
 from gateway.api.paying import Paying
 from gateway.api.regie import Regie
+from gateway.api.returning import Returning
 from gateway.api.site import OpenPortal, Site
 from gateway.api.web import pages, set_up
 from gateway.handlers.on_invoice_published import on_invoice_published
@@ -48,6 +51,8 @@ from shared.service import serve
 SERVICE = "gateway"
 FORM_BYTES = 65_536
 """No form of the portal is longer."""
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
+"""No path, nor anything that would end a directive of the content policy."""
 
 
 async def run(settings: Settings) -> None:
@@ -107,10 +112,13 @@ def operations(
 ) -> list[Operation]:
     """Return all that the gateway serves."""
     invoices = InvoicePages(services)
+    choosing = Choosing(services, invoices)
     return [
         *Accounts(passwords).operations(),
         *invoices.operations(),
-        *Paying(services, invoices).operations(),
+        *choosing.operations(),
+        *Paying(services, choosing).operations(),
+        *Returning(services, choosing).operations(),
         *Regie(services, passwords).operations(),
         *OAuth(signer).operations(),
     ]
@@ -135,11 +143,15 @@ def site_of_settings(settings: Settings, open_portal: OpenPortal, clock: Clock) 
     except ValueError as error:
         message = f"TRUSTED_PROXIES: {error}"
         raise SettingsError(message) from error
+    origins = tuple(settings.payment_page_origins.split())
+    if not all(ORIGIN.fullmatch(origin) for origin in origins):
+        message = "PAYMENT_PAGE_ORIGINS must be origins, such as https://secure.payzen.eu"
+        raise SettingsError(message)
     return Site(
         open_portal=open_portal,
         clock=clock,
         public_url=settings.public_url.rstrip("/"),
-        card_origins=tuple(origin.rstrip("/") for origin in settings.card_provider_origins.split()),
+        payment_origins=origins,
         is_secure=settings.cookie_secure,
         # Another key for another purpose, the same in every replica.
         form_key=hmac.digest(settings.token_signing_key.strip().encode(), b"forms", sha256),

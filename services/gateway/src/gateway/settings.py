@@ -20,8 +20,8 @@ class Settings(CommonSettings, frozen=True, kw_only=True):
     """Address of the publication service."""
     figures_url: str
     """Address of the live figures."""
-    card_provider_origins: str = ""
-    """Origins, space-separated, to which payers are handed over."""
+    payment_page_origins: str = ""
+    """Origins, space-separated, of the payment pages to which payers are handed over."""
     trusted_proxies: str = ""
     """Networks, space-separated, of the proxies before us, whose X-Forwarded-For is believed."""
     tidy_interval_seconds: float = 900.0

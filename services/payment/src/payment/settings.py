@@ -13,8 +13,12 @@ class Settings(CommonSettings, frozen=True, kw_only=True):
     public_notify_url: str
     """Address under which the providers reach this service."""
     provider_accounts_file: str
-    """JSON file with the shops and their keys, mounted as a secret."""
+    """JSON file with the accounts and their keys, mounted as a secret."""
+    provider_sealing_keys: str | None = None
+    """Opens sealed keys of that file; several, the newest first, while one replaces another."""
     attempt_lifetime_seconds: int = 1200
-    """How long an attempt stays open; longer than the provider's own session."""
+    """How long an attempt holds its invoices; longer where the provider's page lives longer."""
     expiry_interval_seconds: float = 30.0
     """Pause between two looks for attempts to close."""
+    ask_concurrency: int = 8
+    """How many questions to providers run side by side."""

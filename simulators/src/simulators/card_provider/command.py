@@ -6,11 +6,16 @@ from datetime import timedelta
 from pathlib import Path
 
 from simulators.card_provider.app import SESSION_LIFETIME, create_app
-from simulators.card_provider.notices import NOTICE_TIMEOUT_SECONDS, NoticeTimes
+from simulators.card_provider.notices import (
+    NOTICE_TIMEOUT_SECONDS,
+    SETTLE_AFTER_SECONDS,
+    NoticeTimes,
+    RetryRule,
+)
 from simulators.card_provider.notices import RETRY_DELAYS_SECONDS as RETRY_DELAYS
 from simulators.card_provider.sites import SiteError, read_site_option, read_sites_file
 from simulators.pages import utc_now
-from simulators.serving import port_number, serve_until_stopped
+from simulators.serving import port_number, seconds, serve_until_stopped
 
 SUMMARY = "Card provider: Lyra form payment V2 (PayZen, SystemPay) with signed notices."
 
@@ -35,15 +40,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="waits before each new try of a refused notice (default: %(default)s)",
     )
     parser.add_argument(
+        "--retry-rule",
+        type=RetryRule,
+        choices=list(RetryRule),
+        default=RetryRule.DELAYS,
+        help="the delays above, or what Lyra's documents tell (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--settle-after",
+        type=seconds,
+        default=SETTLE_AFTER_SECONDS,
+        metavar="SECONDS",
+        help="how long after an abandonment late_success takes the money (default: %(default)s)",
+    )
+    parser.add_argument(
         "--notice-timeout",
-        type=_seconds,
+        type=seconds,
         default=NOTICE_TIMEOUT_SECONDS,
         metavar="SECONDS",
         help="longest wait for the answer to a notice (default: %(default)s)",
     )
     parser.add_argument(
         "--session-lifetime",
-        type=_seconds,
+        type=seconds,
         default=SESSION_LIFETIME.total_seconds(),
         metavar="SECONDS",
         help="how long a payer may take (default: %(default)s)",
@@ -65,6 +84,8 @@ def run(options: argparse.Namespace) -> int:
                 clock=utc_now,
                 retry_delays_seconds=options.retry_delays,
                 timeout_seconds=options.notice_timeout,
+                retry_rule=options.retry_rule,
+                settle_after_seconds=options.settle_after,
             ),
             session_lifetime=timedelta(seconds=options.session_lifetime),
         )
@@ -78,13 +99,5 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds <= 86_400:
-        message = f"{text} is not a number of seconds"
-        raise argparse.ArgumentTypeError(message)
-    return seconds
-
-
 def _delays(text: str) -> tuple[float, ...]:
-    return tuple(_seconds(part) for part in text.split(",") if part)
+    return tuple(seconds(part) for part in text.split(",") if part)

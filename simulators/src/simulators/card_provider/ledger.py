@@ -3,7 +3,7 @@
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import uuid4
@@ -22,11 +22,40 @@ class TransactionStatus(StrEnum):
 
     AUTHORISED = "AUTHORISED"
     AUTHORISED_TO_VALIDATE = "AUTHORISED_TO_VALIDATE"
+    CAPTURED = "CAPTURED"
     REFUSED = "REFUSED"
     ABANDONED = "ABANDONED"
+    CANCELLED = "CANCELLED"
 
 
-ACCEPTED = frozenset({TransactionStatus.AUTHORISED, TransactionStatus.AUTHORISED_TO_VALIDATE})
+ACCEPTED = frozenset(
+    {
+        TransactionStatus.AUTHORISED,
+        TransactionStatus.AUTHORISED_TO_VALIDATE,
+        TransactionStatus.CAPTURED,
+    }
+)
+NOT_SENT_TO_BANK = frozenset(
+    {TransactionStatus.AUTHORISED, TransactionStatus.AUTHORISED_TO_VALIDATE}
+)
+"""Before the capture a payment can be cancelled, after it only refunded."""
+
+
+class OperationType(StrEnum):
+    """`vads_operation_type`."""
+
+    DEBIT = "DEBIT"
+    CREDIT = "CREDIT"
+
+
+class OperationError(Exception):
+    """The back office cannot do that to this transaction; `slug` is stable."""
+
+    def __init__(self, *, slug: str, detail: str) -> None:
+        """Refuse."""
+        super().__init__(detail)
+        self.slug = slug
+        self.detail = detail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +72,23 @@ class NoticeAttempt:
 
 @dataclass(kw_only=True)
 class Transaction:
-    """One payment that ended: accepted, refused or abandoned."""
+    """One payment that ended, accepted, refused or abandoned; or one refund."""
 
     form: PaymentForm
     trans_uuid: str
+    trans_id: str
+    trans_date: str
+    operation: OperationType
+    amount_cents: int
     status: TransactionStatus
     created_at: datetime
     card: Card | None
     auth_result: str
     auth_number: str
     certificate: str
+    refunded_cents: int = 0
+    parent_uuid: str | None = None
+    """The payment that a refund gives back."""
     notices: list[NoticeAttempt] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -117,22 +153,78 @@ class Ledger:
 
         The caller makes sure that the session is still open: a session ends once.
         """
-        auth_result = card.ask_bank() if card else ""
-        transaction = Transaction(
-            form=session.form,
-            trans_uuid=uuid4().hex,
-            status=_status_of(session.form, card, auth_result),
-            created_at=now,
-            card=card,
-            auth_result=auth_result,
-            auth_number=f"{secrets.randbelow(10**6):06d}" if auth_result == APPROVED else "",
-            certificate=secrets.token_hex(20) if auth_result == APPROVED else "",
+        session.transaction = self._keep(_charge(session.form, card, now))
+        return session.transaction
+
+    def charge_late(self, form: PaymentForm, card: Card, now: datetime) -> Transaction:
+        """Charge `card` though the session is over: a transaction of its own, for the same order.
+
+        An abandoned or expired session keeps telling its payer what it told before.
+        """
+        return self._keep(_charge(form, card, now))
+
+    def capture(self, transaction: Transaction) -> None:
+        """Send an accepted payment or refund to the bank, as the night's batch does.
+
+        Raises:
+            OperationError: it is not accepted, or was sent before.
+        """
+        if transaction.status not in NOT_SENT_TO_BANK:
+            raise OperationError(
+                slug="not-capturable", detail=f"the transaction is {transaction.status.value}"
+            )
+        transaction.status = TransactionStatus.CAPTURED
+
+    def cancel(self, transaction: Transaction) -> None:
+        """Give up an accepted payment before its capture: no money moves.
+
+        Raises:
+            OperationError: it is not accepted, or was captured.
+        """
+        if transaction.status not in NOT_SENT_TO_BANK:
+            raise OperationError(
+                slug="not-cancellable", detail=f"the transaction is {transaction.status.value}"
+            )
+        transaction.status = TransactionStatus.CANCELLED
+        if transaction.parent_uuid is not None:
+            self._transactions[transaction.parent_uuid].refunded_cents -= transaction.amount_cents
+
+    def refund(self, payment: Transaction, amount_cents: int | None, now: datetime) -> Transaction:
+        """Give back a part of a payment, or all that is left: a transaction of type CREDIT.
+
+        Only captured money can be given back, so the payment is captured first; that is not
+        notified, as at Lyra without a rule for it.
+
+        Raises:
+            OperationError: it is no accepted payment, or less than that is left.
+        """
+        if payment.operation is not OperationType.DEBIT or not payment.is_accepted:
+            raise OperationError(slug="not-refundable", detail="no money was taken")
+        left_cents = payment.amount_cents - payment.refunded_cents
+        refunded_cents = left_cents if amount_cents is None else amount_cents
+        if not 0 < refunded_cents <= left_cents:
+            raise OperationError(
+                slug="amount-too-large", detail=f"{left_cents} cents can be refunded"
+            )
+        payment.status = TransactionStatus.CAPTURED
+        payment.refunded_cents += refunded_cents
+        return self._keep(
+            replace(
+                payment,
+                trans_uuid=uuid4().hex,
+                # The first character 9 is the back office's own.
+                trans_id=f"9{secrets.randbelow(10**5):05d}",
+                trans_date=now.strftime("%Y%m%d%H%M%S"),
+                operation=OperationType.CREDIT,
+                amount_cents=refunded_cents,
+                status=TransactionStatus.AUTHORISED,
+                created_at=now,
+                refunded_cents=0,
+                parent_uuid=payment.trans_uuid,
+                notices=[],
+                faults=[],
+            )
         )
-        session.transaction = transaction
-        self._transactions[transaction.trans_uuid] = transaction
-        while len(self._transactions) > MAX_TRANSACTIONS:
-            self._transactions.popitem(last=False)
-        return transaction
 
     def find_transaction(self, trans_uuid: str) -> Transaction | None:
         """Return the transaction of that identifier."""
@@ -141,6 +233,30 @@ class Ledger:
     def transactions(self) -> Iterator[Transaction]:
         """Yield every transaction, the oldest first."""
         yield from self._transactions.values()
+
+    def _keep(self, transaction: Transaction) -> Transaction:
+        self._transactions[transaction.trans_uuid] = transaction
+        while len(self._transactions) > MAX_TRANSACTIONS:
+            self._transactions.popitem(last=False)
+        return transaction
+
+
+def _charge(form: PaymentForm, card: Card | None, now: datetime) -> Transaction:
+    auth_result = card.ask_bank() if card else ""
+    return Transaction(
+        form=form,
+        trans_uuid=uuid4().hex,
+        trans_id=form["vads_trans_id"],
+        trans_date=form["vads_trans_date"],
+        operation=OperationType.DEBIT,
+        amount_cents=form.amount_cents,
+        status=_status_of(form, card, auth_result),
+        created_at=now,
+        card=card,
+        auth_result=auth_result,
+        auth_number=f"{secrets.randbelow(10**6):06d}" if auth_result == APPROVED else "",
+        certificate=secrets.token_hex(20) if auth_result == APPROVED else "",
+    )
 
 
 def _status_of(form: PaymentForm, card: Card | None, auth_result: str) -> TransactionStatus:

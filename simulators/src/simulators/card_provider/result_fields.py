@@ -31,6 +31,8 @@ ECHOED_FIELDS = (
 RESULTS = {
     TransactionStatus.AUTHORISED: "00",
     TransactionStatus.AUTHORISED_TO_VALIDATE: "00",
+    TransactionStatus.CAPTURED: "00",
+    TransactionStatus.CANCELLED: "00",
     TransactionStatus.REFUSED: "05",
     TransactionStatus.ABANDONED: "17",
 }
@@ -42,15 +44,27 @@ def return_fields(transaction: Transaction) -> dict[str, str]:
 
 
 def notice_fields(transaction: Transaction, source: str) -> dict[str, str]:
-    """Return the signed fields of a notice; `source` is `PAY`, or `RETRY` for one sent again.
+    """Return the signed fields of a notice.
 
+    `source` is `PAY`, `MERCH_BO` for an operation of the back office, or `BATCH` for a capture.
     A notice has two fields more than the return: where it comes from, and a key of its own.
     """
-    fields = _result(transaction)
-    fields["vads_url_check_src"] = source
+    return _notice(transaction, _result(transaction), source)
+
+
+def again(transaction: Transaction, fields: dict[str, str]) -> dict[str, str]:
+    """Return a notice for one more try: what it said before, marked `RETRY`.
+
+    It tells how things stood, though the transaction may have gone on since.
+    """
+    kept = {name: value for name, value in fields.items() if name != "signature"}
+    return _notice(transaction, kept, "RETRY")
+
+
+def _notice(transaction: Transaction, fields: dict[str, str], source: str) -> dict[str, str]:
     unique = hashlib.sha256(secrets.token_bytes(32)).digest()
-    fields["vads_hash"] = base64.urlsafe_b64encode(unique).decode("ascii").replace("=", "-")
-    return _signed(transaction, fields)
+    key = base64.urlsafe_b64encode(unique).decode("ascii").replace("=", "-")
+    return _signed(transaction, fields | {"vads_url_check_src": source, "vads_hash": key})
 
 
 def _signed(transaction: Transaction, fields: dict[str, str]) -> dict[str, str]:
@@ -66,20 +80,29 @@ def _result(transaction: Transaction) -> dict[str, str]:
         name: value for name, value in form.fields.items() if name.startswith(ECHOED_PREFIXES)
     }
     fields |= {
+        "vads_amount": str(transaction.amount_cents),
         "vads_auth_result": transaction.auth_result,
         "vads_capture_delay": form["vads_capture_delay"] or "0",
         "vads_effective_creation_date": transaction.created_at.strftime("%Y%m%d%H%M%S"),
         "vads_extra_result": "",
-        "vads_operation_type": "DEBIT",
+        "vads_operation_type": _operation_type(transaction),
         "vads_payment_src": "EC",
         "vads_pays_ip": "FR",
         "vads_result": RESULTS[transaction.status],
         "vads_sequence_number": "1",
+        "vads_trans_date": transaction.trans_date,
+        "vads_trans_id": transaction.trans_id,
         "vads_trans_status": transaction.status.value,
         "vads_trans_uuid": transaction.trans_uuid,
         "vads_validation_mode": form["vads_validation_mode"] or "0",
     }
     return fields | _card_result(transaction)
+
+
+def _operation_type(transaction: Transaction) -> str:
+    # Lyra's dictionary: not told of a payment that was abandoned, which is no operation.
+    is_abandoned = transaction.status is TransactionStatus.ABANDONED
+    return "" if is_abandoned else transaction.operation.value
 
 
 def _card_result(transaction: Transaction) -> dict[str, str]:
@@ -109,7 +132,7 @@ def _card_result(transaction: Transaction) -> dict[str, str]:
     if transaction.is_accepted:
         delay = timedelta(days=int(transaction.form["vads_capture_delay"] or "0"))
         fields |= {
-            "vads_effective_amount": transaction.form["vads_amount"],
+            "vads_effective_amount": str(transaction.amount_cents),
             "vads_effective_currency": transaction.form["vads_currency"],
             "vads_presentation_date": (transaction.created_at + delay).strftime("%Y%m%d%H%M%S"),
         }

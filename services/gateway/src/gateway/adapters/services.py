@@ -13,8 +13,11 @@ import structlog
 from gateway.ports import (
     Collected,
     Delays,
+    Payability,
     PaymentDemand,
     PaymentState,
+    Quote,
+    QuoteDemand,
     RefusedError,
     ServiceUnavailableError,
     StartedPayment,
@@ -25,6 +28,10 @@ logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 
 TIMEOUT = aiohttp.ClientTimeout(total=15, connect=3)
+QUICK = aiohttp.ClientTimeout(total=3, connect=1)
+"""For what a page can be shown without."""
+STARTING = aiohttp.ClientTimeout(total=60, connect=3)
+"""Payment calls the provider meanwhile, and gives up after 45 seconds."""
 DOCUMENT_TIMEOUT = aiohttp.ClientTimeout(total=120, connect=3, sock_read=15)
 LONGEST_ANSWER_BYTES = 1_048_576
 PIECE_BYTES = 65_536
@@ -50,10 +57,19 @@ class Services:
         self._figures_url = figures_url.rstrip("/")
 
     async def start_payment(self, demand: PaymentDemand) -> StartedPayment:
-        """Open a payment of all that is owed; the same key again gives the same payment."""
-        return await self._call(
-            "POST", f"{self._payment_url}/v1/payments", StartedPayment, body=demand
-        )
+        """Open a payment; the same key again gives the same payment."""
+        address = f"{self._payment_url}/v1/payments"
+        return await self._call("POST", address, StartedPayment, body=demand, timeout=STARTING)
+
+    async def quote(self, demand: QuoteDemand) -> Quote:
+        """Return what a payment would be, and start nothing."""
+        address = f"{self._payment_url}/v1/payments/quote"
+        return await self._call("POST", address, Quote, body=demand)
+
+    async def payability(self, invoice_id: UUID) -> Payability:
+        """Return whether an invoice can be paid online now."""
+        address = f"{self._payment_url}/v1/invoices/{invoice_id}/payability"
+        return await self._call("GET", address, Payability, timeout=QUICK)
 
     async def payment(self, payment_id: UUID) -> PaymentState:
         """Return where a payment stands."""
@@ -63,6 +79,11 @@ class Services:
     async def abandon(self, payment_id: UUID) -> PaymentState:
         """Close an open payment: the payer starts again."""
         address = f"{self._payment_url}/v1/payments/{payment_id}/abandon"
+        return await self._call("POST", address, PaymentState)
+
+    async def come_back(self, payment_id: UUID) -> PaymentState:
+        """Note that the payer is back, so that the provider is asked at once."""
+        address = f"{self._payment_url}/v1/payments/{payment_id}/return"
         return await self._call("POST", address, PaymentState)
 
     @asynccontextmanager
@@ -91,8 +112,9 @@ class Services:
         *,
         body: object = None,
         query: dict[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,  # noqa: ASYNC109 - aiohttp's own
     ) -> T:
-        async with self._answer(method, address, body=body, query=query) as answer:
+        async with self._answer(method, address, body=body, query=query, timeout=timeout) as answer:
             received = await _read(answer)
         try:
             return msgspec.json.decode(received, type=shape)

@@ -11,10 +11,17 @@ from aiohttp import ClientError, web
 
 from gateway.api.forgery import read_form
 from gateway.api.language import say
+from gateway.api.reasons import IN_PROGRESS, sentence_of, told
 from gateway.api.site import citizen_of, require_citizen, see_other, site_of, today
 from gateway.api.throttling import FREE_CODES, by_address, knock, too_many
 from gateway.api.web import page, protective_headers, render
-from gateway.ports import InvoiceView, OtherServices, RefusedError, ServiceUnavailableError
+from gateway.ports import (
+    InvoiceView,
+    OtherServices,
+    Payability,
+    RefusedError,
+    ServiceUnavailableError,
+)
 from shared.http import Operation, ProblemError
 
 logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -28,6 +35,10 @@ FILTERS: dict[str, frozenset[str]] = {
 }
 """What each filter of the list shows, by status."""
 SHOWN_AT_ONCE = 50
+PAID_AT_ONCE = 50
+"""What payment takes in one go."""
+PAYFIP = frozenset({"payfip", "tipi"})
+"""Providers whose page is PayFiP's."""
 STREAM_ERRORS = (ClientError, TimeoutError, ConnectionError)
 PDF_HEADERS = {
     "Cache-Control": "private, no-store",
@@ -38,16 +49,22 @@ PDF_HEADERS = {
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Invoices of one régie that can be paid together."""
+    """Invoices of one régie that can be paid together, oldest debt first."""
 
+    authority: str
     authority_name: str
+    regie: str
     regie_label: str
     invoices: tuple[InvoiceView, ...]
 
-    @property
-    def outstanding_cents(self) -> int:
-        """What is owed on all of them, in cents."""
-        return sum(invoice.outstanding_cents for invoice in self.invoices)
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """How an invoice can be paid online now: the button, or the sentence that says why not."""
+
+    is_open: bool
+    sentence: str = ""
+    takes_part: bool = False
+    is_payfip: bool = False
 
 
 class InvoicePages:
@@ -59,6 +76,12 @@ class InvoicePages:
 
     async def get_list(self, request: web.Request) -> web.Response:
         """List the invoices of all authorities: overdue first, then by date."""
+        return await self.list_page(request)
+
+    async def list_page(
+        self, request: web.Request, *, status: int = 200, error: str = ""
+    ) -> web.Response:
+        """Return the list, with what was wrong with a choice made on it."""
         citizen = require_citizen(request)
         async with site_of(request).open_portal() as portal:
             invoices = await portal.own_invoices(citizen.account_id)
@@ -68,12 +91,14 @@ class InvoicePages:
         shown = [i for i in invoices if wanted is None or i.status(day) in wanted]
         shown.sort(key=lambda invoice: _rank(invoice.status(day)))
         number = _page_number(request.query.get("page", ""), len(shown))
-        owed = [invoice for invoice in invoices if invoice.is_payable]
+        owed = [invoice for invoice in invoices if invoice.is_owed]
         return render(
             request,
             "invoices.html",
+            status=status,
+            error=error,
             invoices=shown[(number - 1) * SHOWN_AT_ONCE : number * SHOWN_AT_ONCE],
-            groups=together(owed),
+            groups=together(owed) if number == 1 else [],
             owed_cents=sum(invoice.outstanding_cents for invoice in owed),
             owed_count=len(owed),
             late_count=sum(invoice.status(day) == "overdue" for invoice in invoices),
@@ -93,6 +118,7 @@ class InvoicePages:
             "invoice.html",
             invoice=invoice,
             movements=movements,
+            offer=await self._offer(request, invoice),
             base=f"/factures/{invoice.invoice_id}",
             is_readable=_is_readable(request, invoice),
         )
@@ -142,6 +168,7 @@ class InvoicePages:
             "paper.html",
             invoice=invoice,
             token=token,
+            offer=await self._offer(request, invoice),
             is_readable=_is_readable(request, invoice),
             can_attach=citizen_of(request) is not None,
         )
@@ -192,6 +219,27 @@ class InvoicePages:
         async with site.open_portal() as portal:
             await portal.attach(citizen.account_id, invoice.invoice_id, site.clock.now())
         return see_other(f"/factures/{invoice.invoice_id}")
+
+    async def _offer(self, request: web.Request, invoice: InvoiceView) -> Offer:
+        """Return how an invoice can be paid online, as payment tells it.
+
+        When it does not answer, the button stays: pressing it will tell.
+        """
+        if not invoice.is_owed:
+            return Offer(is_open=False)
+        try:
+            found = await self._services.payability(invoice.invoice_id)
+        except RefusedError as error:
+            return Offer(is_open=False, sentence=sentence_of(request, error.code, error.detail))
+        except ServiceUnavailableError:
+            return Offer(is_open=True, is_payfip=is_of_treasury(invoice))
+        return Offer(
+            # Who left for the payment page may go on from here, or start again.
+            is_open=found.payable or found.reason == IN_PROGRESS,
+            sentence=told(request, found),
+            takes_part=found.takes_part,
+            is_payfip=_is_payfip(found) or is_of_treasury(invoice),
+        )
 
     async def _document(self, request: web.Request, invoice: InvoiceView) -> web.StreamResponse:
         if not _is_readable(request, invoice):
@@ -271,19 +319,34 @@ def token_of(typed: str) -> str | None:
 
 
 def together(owed: Sequence[InvoiceView]) -> list[Group]:
-    """Return the invoices that can be paid in one go, where a régie has several."""
+    """Return the invoices that can be paid in one go, where a régie has several.
+
+    A titre is paid alone: PayFiP takes one reference at a time.
+    """
     groups: dict[tuple[str, str], list[InvoiceView]] = {}
-    for invoice in owed:
-        groups.setdefault((invoice.authority, invoice.regie), []).append(invoice)
+    for invoice in sorted(owed, key=lambda one: (one.due_on, one.issued_on, one.number)):
+        if not is_of_treasury(invoice):
+            groups.setdefault((invoice.authority, invoice.regie), []).append(invoice)
     return [
         Group(
+            authority=authority,
             authority_name=members[0].authority_name,
+            regie=regie,
             regie_label=members[0].regie_label,
-            invoices=tuple(members),
+            invoices=tuple(members[:PAID_AT_ONCE]),
         )
-        for members in groups.values()
+        for (authority, regie), members in groups.items()
         if len(members) > 1
     ]
+
+
+def is_of_treasury(invoice: InvoiceView) -> bool:
+    """Tell whether the public accountant is paid, through PayFiP."""
+    return invoice.route == "treasury"
+
+
+def _is_payfip(found: Payability) -> bool:
+    return any(account.provider in PAYFIP for account in found.accounts)
 
 
 def _is_readable(request: web.Request, invoice: InvoiceView) -> bool:

@@ -17,10 +17,12 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from gateway.api.site import site_of
+from gateway.api.typed import as_typed
 from shared.clock import PARIS
 from shared.money import CURRENCY, format_euros
 
 LANGUAGES = ("fr", "en")
+LOCALES = {"fr": "fr_FR", "en": "en_GB"}
 FOLDER = Path(__file__).parents[1] / "locale"
 
 
@@ -71,16 +73,25 @@ def spoken(language: str) -> dict[str, Any]:
 
 
 def _locale(context: Context) -> str:
-    return "en_GB" if context.get("language") == "en" else "fr_FR"
+    return LOCALES[str(context.get("language", "fr"))]
 
 
 @pass_context
 def euros(context: Context, cents: int) -> str:
     """Return an amount as the reader writes it."""
-    if _locale(context) == "fr_FR":
+    return _euros(_locale(context), cents)
+
+
+def euros_for(request: web.Request, cents: int) -> str:
+    """Return an amount as the visitor writes it."""
+    return _euros(LOCALES[language_of(request)], cents)
+
+
+def _euros(locale: str, cents: int) -> str:
+    if locale == "fr_FR":
         return format_euros(cents)
     # Whole cents divided by a hundred are exact to the cent at any amount of ours.
-    return format_currency(cents / 100, CURRENCY, locale=_locale(context))
+    return format_currency(cents / 100, CURRENCY, locale=locale)
 
 
 @pass_context
@@ -101,4 +112,9 @@ def _unbroken(text: str) -> str:
     return text.replace(" ", "\u00a0")
 
 
-FILTERS: dict[str, Callable[..., str]] = {"euros": euros, "jour": day, "moment": moment}
+FILTERS: dict[str, Callable[..., str]] = {
+    "euros": euros,
+    "jour": day,
+    "moment": moment,
+    "saisie": as_typed,
+}

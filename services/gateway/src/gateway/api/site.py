@@ -24,7 +24,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     open_portal: OpenPortal
     clock: Clock
     public_url: str
-    card_origins: tuple[str, ...]
+    payment_origins: tuple[str, ...]
     is_secure: bool
     form_key: bytes
     trusted_proxies: tuple[Network, ...] = ()
@@ -104,7 +104,7 @@ def require_citizen(request: web.Request) -> Citizen:
     citizen = citizen_of(request)
     if citizen is None:
         # After a form there is nothing to come back to: a form is not sent twice.
-        following = f"?suite={quote(request.path)}" if request.method == "GET" else ""
+        following = f"?suite={quote(request.path_qs)}" if request.method == "GET" else ""
         location = f"/connexion{following}"
         raise web.HTTPSeeOther(location)
     return citizen

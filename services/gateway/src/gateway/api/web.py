@@ -104,8 +104,12 @@ def render(
         "visitor": visitor_of(request),
         "form_field": FIELD,
         "form_seal": request.get(FORM_SEAL, ""),
+        # Who clicks twice sends the same key twice: one payment.
+        "fresh_key": secrets.token_urlsafe(24),
         "today": today(request),
         "path": request.path,
+        # Where the language is switched: a form's own address has no page to come back to.
+        "here": request.path_qs if request.method in ("GET", "HEAD") else request.path,
         "style": request.app[STYLE],
         "languages": LANGUAGES,
     }
@@ -243,7 +247,7 @@ def _dress(request: web.Request, response: web.StreamResponse) -> web.StreamResp
     site = site_of(request)
     if response.prepared:
         return response
-    actions = " ".join(("'self'", *site.card_origins))
+    actions = " ".join(("'self'", *site.payment_origins))
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault(
         "Content-Security-Policy",

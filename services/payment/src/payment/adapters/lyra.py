@@ -1,18 +1,15 @@
 """Lyra (PayZen, SystemPay): form payment V2 and its signed notices, through eopayment."""
 
-import asyncio
 import hmac
-import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
-from urllib.parse import parse_qsl
 
-import eopayment
-
-from payment.adapters.accounts import Account
+from payment.adapters.account_provider import AccountProvider
+from payment.adapters.accounts import LyraShop
+from payment.adapters.library import backend, euros, form_fields
+from payment.adapters.notice_form import body_text, read_pairs, require_shapes
 from payment.domain import AttemptState, Notice
 from payment.ports import (
     Handover,
@@ -20,16 +17,12 @@ from payment.ports import (
     NoticeRefusedError,
     Order,
     PaymentForm,
+    RawNotice,
 )
 
-PROVIDER = "lyra"
 EURO = "978"
-MAXIMUM_FIELDS = 200
 DEBIT = "DEBIT"
-
-# eopayment writes the shop's key and the payer's address to its log at level DEBUG.
-_silent = logging.Logger("eopayment")  # noqa: LOG001 - outside the tree, so that no level opens it
-_silent.disabled = True
+CREDIT = "CREDIT"
 
 SHAPES: Mapping[str, re.Pattern[str]] = {
     name: re.compile(shape)
@@ -76,40 +69,24 @@ STATES: Mapping[str, AttemptState | None] = {
 """`vads_trans_status`; a status that is not here is kept and changes nothing."""
 
 
-class LyraAccount:
+class LyraAccount(AccountProvider[LyraShop]):
     """One shop at Lyra; see `ports.Provider`."""
-
-    def __init__(self, account: Account, notify_url: str) -> None:
-        """Speak for `account`; notices come to `notify_url`."""
-        self._account = account
-        self._notify_url = notify_url
-
-    @property
-    def name(self) -> str:
-        """Name of the provider, as events carry it."""
-        return PROVIDER
-
-    @property
-    def account(self) -> str:
-        """Name of the account."""
-        return self._account.account
 
     async def prepare(self, order: Order) -> Handover:
         """Return the form that leads the payer to the provider; calls nobody."""
-        # eopayment is synchronous: it never runs on the event loop.
-        return await asyncio.to_thread(self._prepare, order)
+        return await self._calls.run(self._prepare, order)
 
     def _prepare(self, order: Order) -> Handover:
-        backend = self._backend(self._account.key, order.return_url)
-        _, _, form = backend.request(
-            Decimal(order.amount_cents) / 100,
+        lyra = self._backend(self._account.key, order.return_url)
+        _, _, form = lyra.request(
+            euros(order.amount_cents),
             # `+` separates the signed values: an address that holds one could pass for several.
             email=order.email if order.email and "+" not in order.email else None,
             orderid=order.order_id,
             vads_language=order.language,
             vads_return_mode="GET",
         )
-        fields = {field["name"]: field["value"] for field in form.fields}
+        fields = form_fields(form)
         return Handover(
             form=PaymentForm(url=self._account.service_url, method="POST", fields=fields),
             provider_day=datetime.strptime(fields["vads_trans_date"], "%Y%m%d%H%M%S")
@@ -130,42 +107,40 @@ class LyraAccount:
         }
         if return_url is not None:
             options["normal_return_url"] = return_url
-        return eopayment.Payment("payzen", options, logger=_silent).backend
+        return backend("payzen", options)
 
-    def read_notice(self, body: bytes) -> Notice:
+    def read_notice(self, raw: RawNotice) -> Notice:
         """Return what a notice says, its signature checked on the raw values.
 
         Raises:
             MalformedNoticeError: a field is missing, comes twice or has another shape.
             NoticeRefusedError: the signature is wrong.
         """
-        fields = _fields(body)
+        fields = dict(read_pairs(body_text(raw)))
         # First of all: a stranger learns nothing of what a notice should look like.
         if not self._is_signed(fields):
             message = "wrong signature"
             raise NoticeRefusedError(message)
-        wrong = [
-            name for name, shape in SHAPES.items() if not shape.fullmatch(fields.get(name, "!"))
-        ]
-        if wrong:
-            raise MalformedNoticeError("missing or misshapen: " + ", ".join(wrong))
+        require_shapes(fields, SHAPES)
         status, operation = fields["vads_trans_status"], fields["vads_operation_type"]
         reference, amount = fields["vads_trans_uuid"], int(fields["vads_amount"])
         state = STATES.get(status)
         if state is AttemptState.CAPTURED and not (reference and operation):
             message = "a capture without its operation"
             raise MalformedNoticeError(message)
+        is_refund = state is AttemptState.CAPTURED and operation == CREDIT
         shop = (fields["vads_site_id"], fields["vads_ctx_mode"])
         order_id = fields["vads_order_id"]
         return Notice(
             order_id=order_id,
             fact="/".join((order_id, reference, operation, status, str(amount))),
-            state=state,
+            state=AttemptState.REVERSED if is_refund else state,
             amount_cents=amount,
             currency="EUR" if fields["vads_currency"] == EURO else fields["vads_currency"],
             provider_reference=reference,
             is_foreign=shop != (self._account.site_id, self._account.ctx_mode),
             is_payment=operation in {DEBIT, ""},
+            cause="refund" if is_refund else None,
         )
 
     def _is_signed(self, fields: Mapping[str, str]) -> bool:
@@ -180,23 +155,3 @@ class LyraAccount:
             if key
         ]
         return any(matches)
-
-
-def _fields(body: bytes) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=True,
-            encoding="utf-8",
-            errors="strict",
-            max_num_fields=MAXIMUM_FIELDS,
-        )
-    except ValueError as error:
-        message = "not a form"
-        raise MalformedNoticeError(message) from error
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        message = "a field comes twice"
-        raise MalformedNoticeError(message)
-    return fields

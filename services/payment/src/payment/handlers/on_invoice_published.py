@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from payment.ports import Payments
+from payment.ports import Invoices
 from shared.envelope import Message
 from shared.events import InvoicePublished
 
 
 async def on_invoice_published(
-    messages: Sequence[Message[InvoicePublished]], payments: Payments
+    messages: Sequence[Message[InvoicePublished]], invoices: Invoices
 ) -> None:
     """Remember what is owed: amounts are computed from here, never taken from a browser."""
-    await payments.keep_invoices([message.data for message in messages])
+    await invoices.keep([message.data for message in messages])

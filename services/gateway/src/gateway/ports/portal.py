@@ -1,14 +1,13 @@
-"""What the gateway keeps and asks of others, and in which shapes."""
+"""What the portal keeps: invoices, money, people; in which shapes, within one transaction."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
-from shared.errors import PermanentError, TransientError
+from shared.errors import TransientError
 from shared.events import InvoicePublished, InvoiceWithdrawn, ReminderDue
 
 
@@ -59,9 +58,9 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
         return max(0, self.amount_cents - self.paid_cents)
 
     @property
-    def is_payable(self) -> bool:
-        """Whether the pay button is shown."""
-        return self.outstanding_cents > 0 and self.route == "regie"
+    def is_owed(self) -> bool:
+        """Whether something is left to pay; whether online and now is payment's to say."""
+        return self.outstanding_cents > 0
 
     def status(self, today: date) -> str:
         """Return the one word that says how it stands: the first that is true."""
@@ -240,26 +239,6 @@ class Portal(Invoices, Visitors, Protocol):
     """All that pages keep and ask, within one transaction."""
 
 
-class RefusedError(PermanentError):
-    """Another service refused, with its own code and French sentence."""
-
-    slug = "refused"
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        """Keep what the problem document says."""
-        super().__init__(f"{status} {problem.get('code')}")
-        self.status = status
-        self.code = str(problem.get("code", ""))
-        self.detail = str(problem.get("detail", ""))
-        self.payment_id = str(problem.get("payment_id", ""))
-
-
-class ServiceUnavailableError(TransientError):
-    """Another service did not answer, or not in a way that can be understood."""
-
-    slug = "service-unavailable"
-
-
 class BusyError(TransientError):
     """More people try to log in at once than can be served."""
 
@@ -279,111 +258,4 @@ class PasswordKeeper(Protocol):
 
     async def matches(self, password_hash: str | None, password: str) -> bool:
         """Tell whether a password is the right one; as slow when there is no one to compare to."""
-        ...
-
-
-class PaymentForm(msgspec.Struct, frozen=True, kw_only=True):
-    """What the payer's browser posts to the provider."""
-
-    url: str
-    method: str
-    fields: dict[str, str]
-
-
-class StartedPayment(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment that was opened."""
-
-    payment_id: UUID
-    amount_cents: int
-    form: PaymentForm
-
-
-class PaidInvoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One invoice of a payment."""
-
-    invoice_id: UUID
-    number: str
-    amount_cents: int
-
-
-class PaymentState(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a payment stands: `open`, `captured`, `refused`, `abandoned` or `expired`."""
-
-    payment_id: UUID
-    state: str
-    amount_cents: int
-    invoices: tuple[PaidInvoice, ...] = ()
-
-
-class PaymentDemand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which invoices are to be paid, where the payer comes back to; never an amount."""
-
-    invoice_ids: tuple[UUID, ...]
-    return_url: str
-    email: str | None = None
-    language: str = "fr"
-    idempotency_key: str | None = None
-
-
-class CollectedItem(msgspec.Struct, frozen=True, kw_only=True):
-    """What one régie collected on one day, in cents."""
-
-    day: date
-    regie: str
-    amount_cents: int
-    payments: int = 0
-
-
-class Collected(msgspec.Struct, frozen=True, kw_only=True):
-    """What an authority collected, by day and régie."""
-
-    items: tuple[CollectedItem, ...] = ()
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """How long one step of the flow takes, in seconds."""
-
-    step: str
-    count: int
-    mean_seconds: float
-    p50_seconds: float
-    p95_seconds: float
-
-
-class Delays(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the steps take."""
-
-    steps: tuple[Step, ...] = ()
-
-
-class OtherServices(Protocol):
-    """Calls to the other services, by which the gateway asks for what needs an answer.
-
-    All of them raise:
-        RefusedError: the service refused, and says why.
-        ServiceUnavailableError: it did not answer.
-    """
-
-    async def start_payment(self, demand: PaymentDemand) -> StartedPayment:
-        """Open a payment of all that is owed; the same key again gives the same payment."""
-        ...
-
-    async def payment(self, payment_id: UUID) -> PaymentState:
-        """Return where a payment stands."""
-        ...
-
-    async def abandon(self, payment_id: UUID) -> PaymentState:
-        """Close an open payment: the payer starts again."""
-        ...
-
-    def document(self, invoice_id: UUID) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Open the published PDF, to be read in pieces."""
-        ...
-
-    async def collected(self, authority: str, first: date, last: date) -> Collected:
-        """Return what was collected, by day and régie."""
-        ...
-
-    async def delays(self, authority: str) -> Delays:
-        """Return how long the steps take."""
         ...

@@ -1,0 +1,56 @@
+"""What payment needs from the outside."""
+
+from payment.domain import Closure, PartialPayment, Rules, Terms
+from payment.ports.providers import (
+    Handover,
+    MalformedNoticeError,
+    NoticeRefusedError,
+    Nudge,
+    Order,
+    PaymentForm,
+    Provider,
+    ProviderRefusedError,
+    Providers,
+    ProviderUnavailableError,
+    Question,
+    RawNotice,
+)
+from payment.ports.stores import (
+    Attempts,
+    Invoices,
+    KeyedAttempt,
+    Notices,
+    OpenUnit,
+    Poll,
+    Polls,
+    UnclearAttempt,
+    Unit,
+)
+
+__all__ = [
+    "Attempts",
+    "Closure",
+    "Handover",
+    "Invoices",
+    "KeyedAttempt",
+    "MalformedNoticeError",
+    "NoticeRefusedError",
+    "Notices",
+    "Nudge",
+    "OpenUnit",
+    "Order",
+    "PartialPayment",
+    "PaymentForm",
+    "Poll",
+    "Polls",
+    "Provider",
+    "ProviderRefusedError",
+    "ProviderUnavailableError",
+    "Providers",
+    "Question",
+    "RawNotice",
+    "Rules",
+    "Terms",
+    "UnclearAttempt",
+    "Unit",
+]

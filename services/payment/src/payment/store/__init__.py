@@ -1,0 +1,1 @@
+"""All the SQL of payment, one module for each subject."""
