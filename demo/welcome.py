@@ -9,6 +9,7 @@ import aiohttp
 
 from demo import samples
 from demo.biller import Biller
+from demo.configuration import TREASURY_REGIE
 from demo.processes import memory_bytes
 from demo.town import Town
 
@@ -20,6 +21,9 @@ _INVOICES = (
     ("MUSIQUE", "Cours de violon, 1er trimestre", "Cours individuel", 10, 1850, 12),
     ("PISCINE", "Carnets d’entrées", "Carnet de 10 entrées", 2, 2990, 40),
     ("LOYERS", "Loyer du garage n° 7, novembre", "Loyer mensuel", 1, 6200, -20),
+    ("CANTINE", "Restauration scolaire, septembre", "Repas enfant", 16, 385, 5),
+    ("CANTINE", "Accueil du matin, octobre", "Heure d’accueil", 9, 240, 25),
+    (TREASURY_REGIE, "Eau potable, 2e semestre", "Mètre cube", 42, 217, 30),
 )
 
 
@@ -59,7 +63,7 @@ def _for_citizen(email: str) -> list[dict[str, Any]]:
             "amount_cents": quantity * unit_cents,
             "currency": "EUR",
             "subject": subject,
-            "route": "regie",
+            **_route(regie, today.year, position),
             "payer": {
                 "reference": "FAM-0042",
                 "name": "Camille Martin",
@@ -79,6 +83,16 @@ def _for_citizen(email: str) -> list[dict[str, Any]]:
             _INVOICES, start=1
         )
     ]
+
+
+def _route(regie: str, year: int, position: int) -> dict[str, Any]:
+    if regie != TREASURY_REGIE:
+        return {"route": "regie"}
+    return {
+        "route": "treasury",
+        "fiscal_year": year,
+        "debt_reference": f"{year}{position:08d}",
+    }
 
 
 def where_to_click(endpoints: dict[str, Any]) -> list[str]:
