@@ -109,13 +109,12 @@ class Chaos:
     async def _publish(self, count: int) -> list[str]:
         biller = Biller(self._town.endpoints(), self._session)
         await biller.log_in()
-        await biller.deposit_json([_invoice(number) for number in range(count)])
-        deposits = await biller.deposit_json([_invoice(number) for number in range(count)])
+        deposit = await biller.deposit_json([_invoice(number) for number in range(count)])
         lines: list[dict[str, Any]] = []
         after = -1
         while len(lines) < count:
             async with self._session.get(
-                f"{self._town.url('ingestion')}/v1/deposits/{deposits['deposit_id']}/lines",
+                f"{self._town.url('ingestion')}/v1/deposits/{deposit['deposit_id']}/lines",
                 params={"after": str(after)},
                 headers=biller.headers,
             ) as answer:
@@ -215,9 +214,6 @@ class Chaos:
             await self._session.delete(f"{self._town.url(name)}/api/faults")
         await self._session.post(
             f"{self._town.url('payfip')}/api/clock", json={"advance_seconds": 180}
-        )
-        await self._session.post(
-            f"{self._town.url('card_provider')}/api/clock", json={"advance_seconds": 180}
         )
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SETTLE_SECONDS

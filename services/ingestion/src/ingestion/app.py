@@ -24,7 +24,7 @@ from ingestion.handlers.receive_deposit import receive_deposit
 from ingestion.handlers.release_deposit import cancel_deposit, release_deposit, release_due
 from ingestion.handlers.take_record import PATTERN, take_record
 from ingestion.handlers.withdraw_invoice import withdraw_invoice
-from ingestion.ports import DepositRow, Incoming, Received, Terms
+from ingestion.ports import DepositRow, Incoming, Received, Terms, usable_documents
 from ingestion.settings import Settings
 from ingestion.store.deposits import PostgresDeposits
 from ingestion.store.invoices import PostgresInvoices
@@ -80,7 +80,7 @@ class _Incoming:
             parts=spooled.parts,
             documents={
                 sha256: spooled.path(document)
-                for sha256, document in spool.documents(spooled.parts).items()
+                for sha256, document in usable_documents(spooled.parts).items()
             },
             size_bytes=spooled.size_bytes,
             sha256=spooled.sha256,

@@ -10,7 +10,7 @@ import pikepdf
 from ingestion.adapters.archive import Archive
 from ingestion.adapters.job_files import DOCUMENTS
 from ingestion.domain import Rejection
-from ingestion.ports import Document, Part
+from ingestion.ports import Document, Part, usable_documents
 
 PDF_SIGNATURE = b"%PDF-"
 
@@ -65,10 +65,7 @@ class Documents:
         self._maximum_bytes = maximum_bytes
         self._archive = archive
         self._by_name: dict[str, Part] = {}
-        self._by_sha256: dict[str, Document] = {}
-        for part in parts.values():
-            if isinstance(part, Document):
-                self._by_sha256[part.sha256] = part
+        self._by_sha256 = usable_documents(parts)
 
     def keep(self, content: bytes) -> str | Rejection:
         """Keep a PDF found inside a line; return its SHA-256, or why it is refused."""

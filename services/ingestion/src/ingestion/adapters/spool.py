@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,15 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from ingestion.adapters.job_files import BODY, DOCUMENTS
 from ingestion.domain import Rejection
-from ingestion.ports import DepositRow, Document, Files, Part, body_key, document_key
+from ingestion.ports import (
+    DepositRow,
+    Document,
+    Files,
+    Part,
+    body_key,
+    document_key,
+    usable_documents,
+)
 from shared.http import ProblemError
 
 MAXIMUM_PARTS = 10_001
@@ -199,11 +207,6 @@ def _unreadable() -> ProblemError:
     )
 
 
-def documents(parts: Mapping[str, Part]) -> dict[str, Document]:
-    """Return the usable files among parts, by SHA-256."""
-    return {part.sha256: part for part in parts.values() if isinstance(part, Document)}
-
-
 def document_path(folder: Path, document: Document) -> Path:
     """Return where a folder has a file."""
     return folder / DOCUMENTS / document.sha256
@@ -219,7 +222,7 @@ async def fetch(deposit: DepositRow, files: Files) -> Path:
     try:
         if deposit.has_body:
             await files.fetch_file(body_key(deposit), folder / BODY)
-        for document in documents(deposit.parts).values():
+        for document in usable_documents(deposit.parts).values():
             await files.fetch_file(document_key(deposit, document), document_path(folder, document))
     except BaseException:
         await remove(folder)

@@ -1,7 +1,6 @@
 """The rules of ingestion: what an invoice must be to enter, and how a deposit lives."""
 
 from ingestion.domain.deposit import (
-    DEPOSIT_MOVES,
     RELEASE_MOVES,
     DepositStatus,
     PublishMode,
@@ -42,7 +41,6 @@ __all__ = [
     "ADDRESS_LINES",
     "ADDRESS_LINE_LENGTH",
     "CONFLICT",
-    "DEPOSIT_MOVES",
     "DUPLICATE",
     "EARLIEST_ISSUE",
     "EMAIL_LENGTH",

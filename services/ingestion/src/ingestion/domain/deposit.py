@@ -37,11 +37,6 @@ class Release(StrEnum):
     CANCELLED = "cancelled"
 
 
-DEPOSIT_MOVES: Mapping[DepositStatus, frozenset[DepositStatus]] = {
-    DepositStatus.READING: frozenset({DepositStatus.DONE, DepositStatus.FAILED}),
-    DepositStatus.DONE: frozenset(),
-    DepositStatus.FAILED: frozenset(),
-}
 RELEASE_MOVES: Mapping[Release, frozenset[Release]] = {
     Release.NONE: frozenset({Release.HELD, Release.RELEASED}),
     Release.HELD: frozenset({Release.RELEASED, Release.CANCELLED}),

@@ -22,6 +22,7 @@ from ingestion.ports import (
     ReadingJob,
     ReadingResult,
     document_key,
+    usable_documents,
 )
 from shared.clock import Clock, paris_date
 
@@ -157,7 +158,7 @@ class ReadingRoom:
 
     async def _store_new(self, deposit: DepositRow, folder: Path) -> dict[str, Document]:
         """Store the files that were found inside the body; those beside it are stored already."""
-        known = {part.sha256 for part in deposit.parts.values() if isinstance(part, Document)}
+        known = usable_documents(deposit.parts)
         stored: dict[str, Document] = {}
         if deposit.is_dry_run:
             return stored

@@ -14,6 +14,7 @@ from ingestion.ports import (
     Terms,
     body_key,
     document_key,
+    usable_documents,
 )
 from shared.clock import Clock
 from shared.errors import DomainError
@@ -113,7 +114,7 @@ async def _store(deposit: DepositRow, received: Received, files: Files) -> None:
         async with slots:
             await files.put_file(key, path, sha256=document.sha256, size_bytes=document.size_bytes)
 
-    documents = _documents(deposit)
+    documents = usable_documents(deposit.parts)
     waiting = [
         put(document_key(deposit, document), received.documents[sha256], document)
         for sha256, document in documents.items()
@@ -128,10 +129,6 @@ async def remove_files(deposit: DepositRow, kept: set[str], files: Files) -> Non
     """Remove what the store has of a deposit but the `kept` documents, given by SHA-256."""
     if deposit.has_body:
         await files.delete(body_key(deposit))
-    for sha256, document in _documents(deposit).items():
+    for sha256, document in usable_documents(deposit.parts).items():
         if sha256 not in kept:
             await files.delete(document_key(deposit, document))
-
-
-def _documents(deposit: DepositRow) -> dict[str, Document]:
-    return {part.sha256: part for part in deposit.parts.values() if isinstance(part, Document)}

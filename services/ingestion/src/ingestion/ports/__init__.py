@@ -12,6 +12,7 @@ from ingestion.ports.reading import (
     ReadingContext,
     ReadingJob,
     ReadingResult,
+    usable_documents,
 )
 from ingestion.ports.rows import (
     AuthorityRow,
@@ -68,4 +69,5 @@ __all__ = [
     "Unit",
     "body_key",
     "document_key",
+    "usable_documents",
 ]

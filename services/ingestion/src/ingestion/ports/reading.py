@@ -79,6 +79,11 @@ Part = Document | Rejection
 """A file beside the body of a deposit, or why it cannot be used."""
 
 
+def usable_documents(parts: Mapping[str, Part]) -> dict[str, Document]:
+    """Return the usable files among parts, by SHA-256."""
+    return {part.sha256: part for part in parts.values() if isinstance(part, Document)}
+
+
 class CheckedLine(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One line once read and checked by the rules: a draft to record, or why there is none.
 
