@@ -18,9 +18,7 @@ from gateway.adapters.tokens import TokenSigner
 from gateway.api.site import Network, Site
 from gateway.api.web import pages, set_up
 from gateway.app import FORM_BYTES, operations
-from gateway.people_store import PostgresPeople
-from gateway.store import PostgresPortal
-from gateway.visitor_store import digest
+from gateway.store import PostgresPeople, PostgresPortal, digest
 from shared.clock import FixedClock
 from shared.events import InvoicePublished, InvoiceWithdrawn, ReminderDue
 from shared.events.invoice_generated import Kind, Payer, Route, StoredFile
@@ -240,7 +238,7 @@ class Door:
     @asynccontextmanager
     async def portal(self) -> AsyncIterator[PostgresPortal]:
         async with self.database.transaction() as transaction:
-            yield PostgresPortal(transaction.connection)
+            yield PostgresPortal(transaction)
 
     async def publish(self, *invoices: InvoicePublished) -> None:
         async with self.portal() as portal:

@@ -4,12 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
-from babel.messages.pofile import read_po
 
 import gateway
-from gateway.api.language import FOLDER, translations
+from gateway.api.language import catalogue, translations
 from tests.unit.gateway.door import TOKEN, Door, an_invoice
 
 PLACE = re.compile(r"%\(\w+\)[sd]|</?\w+>")
@@ -27,18 +25,13 @@ def sentences() -> list[str | tuple[str, ...]]:
     return list(dict.fromkeys(message for _, _, message, _, _ in found))
 
 
-def catalogue() -> Catalog:
-    with (FOLDER / "en.po").open("rb") as file:
-        return read_po(file, locale="en")
-
-
 def forms_of(text: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
     return (text,) if isinstance(text, str) else tuple(text)
 
 
 def test_english_knows_every_sentence_with_its_values_and_marks() -> None:
     """A sentence that was changed in French must be changed there too."""
-    english, known = catalogue(), sentences()
+    english, known = catalogue("en"), sentences()
 
     assert len(known) > 150
     for sentence in known:
@@ -54,7 +47,7 @@ def test_english_keeps_no_sentence_that_nobody_says() -> None:
     """What left the pages leaves the catalogue."""
     known = {forms_of(sentence)[0] for sentence in sentences()}
 
-    kept = {forms_of(message.id)[0] for message in catalogue() if message.id}
+    kept = {forms_of(message.id)[0] for message in catalogue("en") if message.id}
 
     assert kept - known == set()
 

@@ -109,8 +109,8 @@ async def test_a_proved_address_is_told_once_and_stays_proved(database: Database
 
     assert (proved.citizens, unsaid.citizens) == (1, 0)
     assert await published(database) == ["authority.configured.v1", "contact.updated.v1"]
-    async with database.reading() as connection:
-        account = await PostgresPortal(connection).find_account(EMAIL)
+    async with database.transaction() as transaction:
+        account = await PostgresPortal(transaction).find_account(EMAIL)
     assert account is not None
     assert account.verified_at == NOW
 
@@ -121,7 +121,7 @@ async def test_another_password_logs_everybody_out(database: Database) -> None:
     town = a_town()
     await load_town(database, town)
     async with database.transaction() as transaction:
-        portal = PostgresPortal(transaction.connection)
+        portal = PostgresPortal(transaction)
         account = await portal.find_account(EMAIL)
         assert account is not None
         await portal.open_session("a" * 43, NOW, account_id=account.account_id)
@@ -130,8 +130,8 @@ async def test_another_password_logs_everybody_out(database: Database) -> None:
 
     await load_town(database, town)
 
-    async with database.reading() as connection:
-        portal = PostgresPortal(connection)
+    async with database.transaction() as transaction:
+        portal = PostgresPortal(transaction)
         assert await portal.visitor("a" * 43, NOW) is None
         assert await portal.visitor("b" * 43, NOW) is not None
 

@@ -105,7 +105,7 @@ async def deliver(database: Database, *events: Event) -> None:
     """Hand each event to its handler, each in a transaction of its own."""
     for event in events:
         async with database.transaction() as transaction:
-            portal = PostgresPortal(transaction.connection)
+            portal = PostgresPortal(transaction)
             await HANDLERS[event.TOPIC]([a_message(event)], portal)
 
 
@@ -149,7 +149,7 @@ async def test_the_same_facts_twice_leave_the_same_rows(database: Database) -> N
 async def test_a_batch_with_two_versions_keeps_the_higher(database: Database) -> None:
     """Both may come in one poll, and one statement may not touch a row twice."""
     async with database.transaction() as transaction:
-        portal = PostgresPortal(transaction.connection)
+        portal = PostgresPortal(transaction)
         messages = [a_message(an_invoice(version=version)) for version in (2, 3, 1)]
         await on_invoice_published(messages, portal)
 
@@ -163,8 +163,8 @@ async def test_a_payment_that_comes_before_its_invoice_is_joined(database: Datab
     """Kept until the invoice is known."""
     await deliver(database, a_capture(), an_invoice())
 
-    async with database.reading() as connection:
-        shown = await PostgresPortal(connection).by_token(TOKEN)
+    async with database.transaction() as transaction:
+        shown = await PostgresPortal(transaction).by_token(TOKEN)
 
     assert shown is not None
     assert (shown.paid_cents, shown.outstanding_cents) == (4150, 0)
@@ -175,8 +175,8 @@ async def test_a_payment_of_several_invoices_counts_for_each_its_part(database: 
     parts = (an_allocation(amount_cents=4150), an_allocation(OTHER_INVOICE_ID, 99))
     await deliver(database, an_invoice(), a_capture(*parts))
 
-    async with database.reading() as connection:
-        shown = await PostgresPortal(connection).by_token(TOKEN)
+    async with database.transaction() as transaction:
+        shown = await PostgresPortal(transaction).by_token(TOKEN)
 
     assert shown is not None
     assert shown.paid_cents == 4150
@@ -186,8 +186,8 @@ async def test_money_that_went_back_is_owed_again(database: Database) -> None:
     """A reversal reopens its part of the invoice."""
     await deliver(database, a_reversal(), an_invoice(), a_capture())
 
-    async with database.reading() as connection:
-        shown = await PostgresPortal(connection).by_token(TOKEN)
+    async with database.transaction() as transaction:
+        shown = await PostgresPortal(transaction).by_token(TOKEN)
 
     assert shown is not None
     assert shown.outstanding_cents == 1000
@@ -203,9 +203,9 @@ async def test_a_payment_of_a_part_leaves_the_rest_to_pay(database: Database) ->
 
     for event in (an_invoice(), first, rest, a_reversal(1250)):
         await deliver(database, event)
-        async with database.reading() as connection:
-            shown = await PostgresPortal(connection).by_token(TOKEN)
-            movements = await PostgresPortal(connection).movements(INVOICE_ID)
+        async with database.transaction() as transaction:
+            shown = await PostgresPortal(transaction).by_token(TOKEN)
+            movements = await PostgresPortal(transaction).movements(INVOICE_ID)
         assert shown is not None
         sums = sorted(movement.amount_cents for movement in movements)
         found.append((shown.status(TODAY), shown.outstanding_cents, sums))
@@ -223,8 +223,8 @@ async def test_the_latest_reminder_is_the_one_kept(database: Database) -> None:
     later = NOW + timedelta(days=3)
     await deliver(database, a_reminder(later), an_invoice(), a_reminder())
 
-    async with database.reading() as connection:
-        shown = await PostgresPortal(connection).by_token(TOKEN)
+    async with database.transaction() as transaction:
+        shown = await PostgresPortal(transaction).by_token(TOKEN)
 
     assert shown is not None
     assert shown.reminded_at == later
@@ -248,7 +248,7 @@ async def test_many_attempts_at_once_get_no_more_tries_than_many_in_a_row(
 
     async def knock() -> timedelta | None:
         async with database.transaction() as transaction:
-            return await PostgresPortal(transaction.connection).knock([bucket], NOW)
+            return await PostgresPortal(transaction).knock([bucket], NOW)
 
     waits = await asyncio.gather(*(knock() for _ in range(30)))
 
@@ -263,7 +263,7 @@ async def test_waits_double_up_to_their_limit_and_start_anew_after_a_quiet_time(
     now, waits = NOW, []
 
     async with database.transaction() as transaction:
-        portal = PostgresPortal(transaction.connection)
+        portal = PostgresPortal(transaction)
         for _ in range(7):
             await portal.knock([bucket], now)
             wait = await portal.closed_for([bucket], now)
@@ -284,7 +284,7 @@ async def test_a_success_among_failures_does_not_open_a_closed_bucket(database: 
     closed = []
 
     async with database.transaction() as transaction:
-        portal = PostgresPortal(transaction.connection)
+        portal = PostgresPortal(transaction)
         for _ in range(3):
             await portal.knock([bucket], NOW)
             closed.append(await portal.closed_for([bucket], NOW) is not None)
@@ -298,4 +298,4 @@ async def test_a_session_belongs_to_a_citizen_or_to_an_agent(database: Database)
     """Never to both, never to nobody: the table itself says so."""
     async with database.transaction() as transaction:
         with pytest.raises(asyncpg.CheckViolationError):
-            await PostgresPortal(transaction.connection).open_session("s" * 43, NOW)
+            await PostgresPortal(transaction).open_session("s" * 43, NOW)

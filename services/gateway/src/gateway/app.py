@@ -70,12 +70,12 @@ async def run(settings: Settings) -> None:
     @asynccontextmanager
     async def open_portal() -> AsyncIterator[PostgresPortal]:
         async with database.transaction() as transaction:
-            yield PostgresPortal(transaction.connection)
+            yield PostgresPortal(transaction)
 
     async def tidy() -> int:
         await database.forget_old_messages()
         async with database.transaction() as transaction:
-            return await PostgresPortal(transaction.connection).tidy(clock.now())
+            return await PostgresPortal(transaction).tidy(clock.now())
 
     async def tidy_regularly(stopping: asyncio.Event) -> None:
         await repeat("tidy", tidy, settings.tidy_interval_seconds, stopping)
@@ -163,7 +163,7 @@ def _shown(
     handle: Callable[[Sequence[Message[Any]], ReadModel], Awaitable[None]],
 ) -> Handler:
     async def handler(messages: Sequence[Message[Any]], transaction: Transaction) -> None:
-        await handle(messages, PostgresPortal(transaction.connection))
+        await handle(messages, PostgresPortal(transaction))
 
     return handler
 

@@ -10,10 +10,9 @@ from uuid import uuid4
 import msgspec
 
 from gateway.adapters.passwords import Passwords
-from gateway.people_store import Person, PostgresPeople
 from gateway.settings import Settings
+from gateway.store import Person, PostgresPeople, digest
 from gateway.town_file import AuthorityEntry, CitizenEntry, TownFile, read
-from gateway.visitor_store import digest
 from shared import environment, logs
 from shared.errors import QuittanceError
 from shared.events import AuthorityConfigured, ContactUpdated

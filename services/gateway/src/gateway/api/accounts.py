@@ -4,6 +4,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from gateway.api.assets import YEAR_SECONDS
 from gateway.api.forgery import read_form
 from gateway.api.language import LANGUAGES, say
 from gateway.api.login import LONGEST_NAME, LONGEST_PASSWORD, prove
@@ -15,7 +16,7 @@ from gateway.api.site import (
     site_of,
 )
 from gateway.api.throttling import by_address, knock
-from gateway.api.web import YEAR_SECONDS, log_in, page, render
+from gateway.api.web import log_in, page, render
 from gateway.ports import Account, PasswordKeeper
 from shared.http import Operation
 

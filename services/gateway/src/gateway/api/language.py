@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 from babel.dates import format_date, format_datetime
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency
@@ -39,14 +40,23 @@ def translations(language: str) -> gettext.NullTranslations:
     """Return the texts of a language; what a catalogue lacks is shown in French."""
     if language == "fr":
         return French()
-    with (FOLDER / f"{language}.po").open("rb") as file:
-        catalogue = read_po(file, locale=language)
     compiled = BytesIO()
-    write_mo(compiled, catalogue)
+    write_mo(compiled, catalogue(language))
     compiled.seek(0)
     found = gettext.GNUTranslations(compiled)
     found.add_fallback(French())
     return found
+
+
+def catalogue(language: str) -> Catalog:
+    """Return all texts of a language: one file for each room of the portal."""
+    whole = Catalog(locale=language)
+    for path in sorted((FOLDER / language).glob("*.po")):
+        with path.open("rb") as file:
+            for message in read_po(file, locale=language):
+                if message.id:
+                    whole[message.id] = message
+    return whole
 
 
 def language_of(request: web.Request) -> str:

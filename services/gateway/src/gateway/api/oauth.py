@@ -13,7 +13,7 @@ from gateway.adapters.tokens import BILLER_SECONDS, TokenSigner
 from gateway.api.forgery import read_form
 from gateway.api.site import site_of
 from gateway.api.throttling import by_address
-from gateway.visitor_store import digest
+from gateway.store import digest
 from shared.auth import Principal
 from shared.http import Operation, ProblemError, json_response
 

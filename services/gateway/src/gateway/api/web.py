@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,6 +12,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from gateway.api.assets import YEAR_SECONDS, serve_assets
 from gateway.api.forgery import FIELD, new_nonce, nonce_of, require_own_form, seal
 from gateway.api.language import FILTERS, LANGUAGES, language_of, say, spoken
 from gateway.api.site import SITE, VISITOR, Site, site_of, today, visitor_of
@@ -25,9 +25,6 @@ logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 PACKAGE = Path(__file__).parents[1]
 SESSION_SECONDS = 12 * 3600
 FORM_SEAL = web.RequestKey("form_seal", str)
-STYLE = web.AppKey("style", str)
-YEAR_SECONDS = 31_536_000
-MEDIA = {".css": "text/css", ".svg": "image/svg+xml"}
 PROGRAMS = (
     "/static/",
     "/oauth",
@@ -52,8 +49,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def set_up(application: web.Application, site: Site) -> None:
     """Give an application its templates, its static files and the site's parts."""
     application[SITE] = site
-    files = {path.name: path.read_bytes() for path in (PACKAGE / "static").iterdir()}
-    application[STYLE] = sha256(files["style.css"]).hexdigest()[:12]
     environment = aiohttp_jinja2.setup(
         application,
         loader=jinja2.FileSystemLoader(PACKAGE / "templates"),
@@ -65,19 +60,7 @@ def set_up(application: web.Application, site: Site) -> None:
         filters=FILTERS,
     )
     environment.policies["ext.i18n.trimmed"] = True
-
-    async def get_file(request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        if name not in files:
-            raise web.HTTPNotFound
-        answer = web.Response(body=files[name], content_type=MEDIA[Path(name).suffix])
-        answer.enable_compression()
-        # Kept for ever: the style's address carries its version.
-        answer.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable"
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        return answer
-
-    application.router.add_get("/static/{name}", get_file)
+    environment.globals["asset"] = serve_assets(application)
 
 
 def page(method: str, path: str, handler: Handler, summary: str, tag: str = "portal") -> Operation:
@@ -110,7 +93,6 @@ def render(
         "path": request.path,
         # Where the language is switched: a form's own address has no page to come back to.
         "here": request.path_qs if request.method in ("GET", "HEAD") else request.path,
-        "style": request.app[STYLE],
         "languages": LANGUAGES,
     }
     answer = aiohttp_jinja2.render_template(
@@ -247,13 +229,8 @@ def _dress(request: web.Request, response: web.StreamResponse) -> web.StreamResp
     site = site_of(request)
     if response.prepared:
         return response
-    actions = " ".join(("'self'", *site.payment_origins))
     response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.setdefault(
-        "Content-Security-Policy",
-        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'none';"
-        f" object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action {actions}",
-    )
+    response.headers.setdefault("Content-Security-Policy", content_policy(site))
     if request.path.startswith(PRIVATE):
         response.headers["X-Robots-Tag"] = "noindex, nofollow"
     response.headers.update(protective_headers(site))
@@ -261,6 +238,20 @@ def _dress(request: web.Request, response: web.StreamResponse) -> web.StreamResp
         # The token stands in the address: nobody learns it, not even another page of ours.
         response.headers["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def content_policy(site: Site, *, scripts: str = "'self'") -> str:
+    """Return what a page may load and where its forms may go: nothing inline, nothing foreign.
+
+    A page whose scripts need more than our own files says so with `scripts`, and sets the header
+    itself.
+    """
+    actions = " ".join(("'self'", *site.payment_origins))
+    return (
+        f"default-src 'none'; style-src 'self'; img-src 'self'; script-src {scripts};"
+        " connect-src 'self'; worker-src 'self'; manifest-src 'self'; object-src 'none';"
+        f" base-uri 'none'; frame-ancestors 'none'; form-action {actions}"
+    )
 
 
 def protective_headers(site: Site) -> dict[str, str]:

@@ -5,7 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from gateway.ports import InvoiceView, Movement
-from gateway.visitor_store import PostgresVisitors, digest
+from gateway.store.rows import Rows
+from gateway.store.visitors import digest
 from shared.events import InvoicePublished, InvoiceWithdrawn, ReminderDue
 from shared.events.invoice_published import highest_versions
 
@@ -84,8 +85,8 @@ INVOICES_KEPT_IN_VIEW = 1000
 """The newest invoices that an account lists: decades of a family's."""
 
 
-class PostgresPortal(PostgresVisitors):
-    """The portal's data behind one connection; see `ports.Portal` and `ports.ReadModel`."""
+class PostgresInvoices(Rows):
+    """Invoices within one transaction; see `ports.Invoices` and `ports.ReadModel`."""
 
     async def keep_invoices(self, published: Sequence[InvoicePublished]) -> None:
         """Keep the highest version of each invoice."""

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.ports import Account, Agent, Biller, Bucket, Visitor
-from shared.postgres import Connection
+from gateway.store.rows import Rows
 
 FIND_ACCOUNT = "SELECT account_id, email, password_hash, verified_at FROM account WHERE email = $1"
 # Two people cannot take one address; the second learns nothing of the first.
@@ -88,12 +88,8 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-class PostgresVisitors:
-    """Accounts, sessions and attempts behind one connection; see `ports.Visitors`."""
-
-    def __init__(self, connection: Connection) -> None:
-        """Work on `connection`, within its transaction if it has one."""
-        self._connection = connection
+class PostgresVisitors(Rows):
+    """Accounts, sessions and attempts within one transaction; see `ports.Visitors`."""
 
     async def find_account(self, email: str) -> Account | None:
         """Return the account of an address, or None."""
