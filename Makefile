@@ -9,7 +9,6 @@ PYTHON := $(shell for name in python3.11 python3 python3.12 python3.13; do \
 # Absolute, and beside the sources: `make -C` and a caller with an environment of its own both work.
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
-JARS := tests/broker/kafka/jars
 PROJECTS := shared $(sort $(wildcard services/*)) simulators client
 PACKAGES := $(PROJECTS:%=%/pyproject.toml)
 # uv does not read pip's settings: those of the environment and of pip.conf are handed over.
@@ -36,20 +35,8 @@ journey: .venv/.demo ## run one whole citizen journey; exit 0 only if all of it 
 	@exec $(BIN)/python -m demo journey
 
 .PHONY: test
-test: .venv/.dev ## run every test, on Apache Kafka where Java and Maven are there
-	@kafka=embedded; \
-	if command -v java >/dev/null && command -v mvn >/dev/null; then \
-		if [[ -e $(JARS)/.complete ]]; then kafka=apache; \
-		elif mvn -q -B -f tests/broker/kafka/pom.xml dependency:copy-dependencies; then \
-			touch $(JARS)/.complete; kafka=apache; \
-		fi; \
-	fi; \
-	if [[ $$kafka == embedded && "$${REQUIRE_APACHE_KAFKA:-}" == 1 ]]; then \
-		echo "Apache Kafka is required here: Java 17 and Maven, or $(JARS), are missing" >&2; exit 1; \
-	fi; \
-	[[ $$kafka == apache ]] && without= || without=--ignore=tests/broker/test_apache_kafka.py; \
-	echo "broker of the tests: $$kafka"; \
-	TEST_BROKER=$$kafka $(BIN)/python -m pytest -q $$without $(ARGUMENTS)
+test: .venv/.dev ## run every test; those for which Java, Maven, Node or Chromium are missing are named
+	@PATH="$(BIN):$$PATH" tests/run.sh $(ARGUMENTS)
 
 .PHONY: check
 check: .venv/.dev ## format, lint, types, import contracts, generated files, migrations, manifests
@@ -82,7 +69,7 @@ format: .venv/.dev ## format the Python sources and mend what the linter can men
 .PHONY: clean
 clean: ## remove the environment, caches and what demos left
 	@rm -rf .venv .demo .demo-* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.import_linter_cache .coverage tests/broker/kafka/jars
+		.import_linter_cache .coverage tests/broker/kafka/jars tests/oidc/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.uv: requirements/uv.txt

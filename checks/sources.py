@@ -34,7 +34,8 @@ def problems() -> str:
     """Return every line that must not be committed."""
     found: list[str] = []
     for path in all_files():
-        text = text_of(path)
+        # Built elsewhere, and kept byte for byte as its digest says.
+        text = None if "vendor" in path.parts else text_of(path)
         if text is not None:
             found += search(path, text)
     return "\n".join(found)

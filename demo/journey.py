@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pikepdf
+import pyotp
 import pypdfium2
 import zxingcpp
 
@@ -56,6 +57,8 @@ class Journey:
                 await biller.log_in()
             await self._factur_x(biller)
             await self._citizen(biller, session)
+            with self._step("the agent comes in with a password and a code"):
+                await self._agent()
             with self._step("the biller sees every collection, to the cent"):
                 await self._all_collected(biller)
 
@@ -131,6 +134,16 @@ class Journey:
             page, "/connexion", {"email": citizen["email"], "password": citizen["password"]}
         )
         _check(page.status == 200, f"login answered {page.status}: {page.text[:300]}")
+
+    async def _agent(self) -> None:
+        agent = self._endpoints["agent"]
+        named = {"login": agent["login"], "password": agent["password"]}
+        async with Browser() as browser:
+            page = await browser.open(f"{self._endpoints['portal']}/regie/connexion")
+            page = await browser.submit(page, "/regie/connexion", named)
+            code = pyotp.TOTP(agent["totp_secret"]).now()
+            page = await browser.submit(page, "/connexion/verification", {"code": code})
+            _check(page.url.endswith("/regie"), f"{page.url}: {page.status} {page.text[:300]}")
 
     async def _pay(self, browser: Browser, page: Page) -> None:
         handover = await browser.submit(page, "/payer")

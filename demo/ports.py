@@ -22,6 +22,8 @@ NAMES = (
     "kafka",
     "database",
     "payfip",
+    "push",
+    "france_connect",
 )
 
 

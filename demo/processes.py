@@ -100,6 +100,12 @@ class ManagedProcess:
         message = f"{self.name} is not ready\n{self.log_end()}"
         raise StartError(message)
 
+    async def restart(self, environment: Mapping[str, str]) -> None:
+        """Stop it and start it again with other variables beside its own."""
+        await self.stop()
+        self._environment |= environment
+        await self.start()
+
     def log_end(self, lines: int = 15) -> str:
         """Return the last lines of its log."""
         if not self._log.exists():

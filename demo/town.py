@@ -24,10 +24,13 @@ from shared.environment import CommonSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVICES = ("gateway", "ingestion", "publication", "payment", "reconciliation", "notification")
-SIMULATORS = ("card_provider", "mailbox", "payfip")
+SIMULATORS = ("card_provider", "mailbox", "payfip", "push", "france_connect")
 ISSUER = "quittance-gateway"
 PARTITIONS = 3
 KNOWN_SECONDS = 30.0
+PUSH_HOSTS = (
+    "fcm.googleapis.com,updates.push.services.mozilla.com,*.push.apple.com,*.notify.windows.com"
+)
 
 Progress = Callable[[str], None]
 
@@ -175,8 +178,13 @@ class Town:
                 "PAYMENT_URL": self.url("payment"),
                 "PUBLICATION_URL": self.url("publication"),
                 "FIGURES_URL": self.url("figures"),
+                "NOTIFICATION_URL": self.url("notification"),
+                "RECONCILIATION_URL": self.url("reconciliation"),
                 "PAYMENT_PAGE_ORIGINS": f"{self.url('card_provider')} {self.url('payfip')}",
                 "COOKIE_SECURE": "false",
+                "FRANCECONNECT_ISSUER": f"{self.url('france_connect')}/api/v2",
+                "FRANCECONNECT_CLIENT_ID": configuration.FRANCE_CONNECT_CLIENT,
+                "FRANCECONNECT_CLIENT_SECRET": self.secrets.france_connect_secret,
             },
             "ingestion": {"PUBLICATION_URL": self.url("publication")},
             "payment": {
@@ -203,6 +211,11 @@ class Town:
                 "SMTP_PORT": str(self.ports["smtp"]),
                 "SMTP_SECURITY": "none",
                 "MAIL_SENDER_ADDRESS": "ne-pas-repondre@quittance.example",
+                "VAPID_PRIVATE_KEY": self.secrets.vapid_key,
+                "VAPID_CONTACT": "mailto:exploitation@quittance.example",
+                # Beside its own push service, those of the browsers that visit the demo.
+                "PUSH_HOSTS": f"127.0.0.1,{PUSH_HOSTS}",
+                "PUSH_ALLOW_PRIVATE": "true",
             },
         }
         return {
@@ -266,6 +279,22 @@ class Town:
         self._add(
             "payfip", ["-m", "simulators", "payfip", "--port", port, "--client", client], {}, logs
         )
+        portal = self.url("portal")
+        described = [
+            configuration.FRANCE_CONNECT_CLIENT,
+            self.secrets.france_connect_secret,
+            f"{portal}/connexion/franceconnect/retour",
+            f"{portal}/deconnexion/retour",
+        ]
+        port = str(self.ports["france_connect"])
+        self._add(
+            "france_connect",
+            ["-m", "simulators", "france_connect", "--port", port, "--client", *described],
+            {},
+            logs,
+        )
+        push = ["-m", "simulators", "push", "--port", str(self.ports["push"])]
+        self._add("push", push, {}, logs)
 
     def _add(
         self, name: str, arguments: list[str], environment: Mapping[str, str], logs: Path
@@ -339,11 +368,13 @@ class Town:
             "agent": {
                 "login": configuration.AGENT,
                 "password": self.secrets.agent_password,
+                "totp_secret": self.secrets.agent_totp_secret,
             },
             "mailbox": self.url("mailbox"),
             "card_provider": self.url("card_provider"),
             "payfip": self.url("payfip"),
-            "franceconnect": None,
+            "push": self.url("push"),
+            "franceconnect": self.url("france_connect"),
             "kafka": self.kafka_servers,
             "database": self.database_url,
             "processes": {name: process.pid for name, process in self.processes.items()},

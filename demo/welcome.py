@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import aiohttp
+import pyotp
 
 from demo import samples
 from demo.biller import Biller
@@ -69,6 +70,15 @@ def _for_citizen(email: str) -> list[dict[str, Any]]:
                 "name": "Camille Martin",
                 "email": email,
                 "address": ["12 rue du Tilleul", "35140 Saint-Aubin"],
+                # The first person whom the simulator of FranceConnect lets one be.
+                "identity": {
+                    "family_name": "MARTIN",
+                    "given_names": ["Camille", "Louise", "Marie"],
+                    "birthdate": "1984-05-17",
+                    "gender": "female",
+                    "birthplace": "75107",
+                    "birthcountry": "99100",
+                },
             },
             "lines": [
                 {
@@ -104,13 +114,22 @@ def where_to_click(endpoints: dict[str, Any]) -> list[str]:
         f"                     {citizen['email']}   {citizen['password']}",
         f"  Régie's agents     {endpoints['portal']}/regie",
         f"                     {agent['login']}   {agent['password']}",
+        f"                     secret of the code application: {agent['totp_secret']}",
+        f"                     one code of it, good for a minute: {one_code(agent)}",
         f"  Mailbox            {endpoints['mailbox']}",
+        f"  Pushes             {endpoints['push']}   (a browser's own go to its vendor)",
         "  Card to pay with   4970 1000 0000 0055, any date to come, any three digits",
         f"  PayFiP             {endpoints['payfip']}",
+        f"  FranceConnect      {endpoints['franceconnect']}, made-up persons to be",
         f"  Deposits (API)     {endpoints['deposits']}/docs",
         "  Everything else    .demo/endpoints.json, logs in .demo/logs",
         "",
     ]
+
+
+def one_code(agent: dict[str, Any]) -> str:
+    """Return the code that an agent's application shows just now."""
+    return pyotp.TOTP(agent["totp_secret"]).now()
 
 
 def memory_table(town: Town) -> list[str]:

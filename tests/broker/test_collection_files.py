@@ -26,7 +26,6 @@ from reconciliation.adapters.drops import FileDrops
 from reconciliation.adapters.sealing import FernetSealer
 from reconciliation.api.files import FileDoors
 from reconciliation.api.totals import TotalDoors
-from reconciliation.domain.addresses import Rule
 from reconciliation.domain.closing import EMPTY_DIGEST, Total
 from reconciliation.domain.collection_file_ports import CollectionFile
 from reconciliation.domain.collection_files import RETRY_DELAYS, FileState
@@ -37,6 +36,7 @@ from reconciliation.ports import Collection, FeedItem
 from reconciliation.store.books import PostgresBooks
 from reconciliation.store.files import PostgresFiles
 from shared import postgres
+from shared.addresses import Rule
 from shared.auth import InvalidTokenError, Principal
 from shared.clock import FixedClock, paris_date
 from shared.events import AuthorityConfigured

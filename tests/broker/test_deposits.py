@@ -16,6 +16,7 @@ from demo.samples import SAMPLES
 from ingestion.handlers.release_deposit import release_due
 from ingestion.handlers.take_record import RefusedDepositError, UnknownBillerError
 from shared.events import InvoiceRefused
+from shared.events.invoice_generated import PayerIdentity
 from shared.foreign_topics import ForeignRecord
 from tests.broker.depositing import NOW, Office, a_deposit, an_invoice, counter
 
@@ -48,6 +49,20 @@ async def test_a_json_deposit_is_read_and_published(office: Office) -> None:
     assert (8200, "released") == (state["amount_cents"], state["release"])
     assert ["F-1", "F-2"] == [event.number for event in events]
     assert [] == office.stored()
+
+
+async def test_who_a_payer_is_goes_on_with_the_invoice(office: Office) -> None:
+    """C5: as it was deposited; of most payers nothing is said."""
+    identity = {"family_name": "MARTIN", "given_names": ["Camille"], "birthdate": "1984-05-00"}
+    payer = {"reference": "FAM-1", "name": "Camille Martin", "identity": identity}
+
+    await office.post(a_deposit(an_invoice("F-1", payer=payer), an_invoice("F-2")))
+
+    first, second = [event.payer_identity for event in await office.events()]
+    assert (first, second) == (
+        PayerIdentity(family_name="MARTIN", given_names=("Camille",), birthdate="1984-05-00"),
+        None,
+    )
 
 
 async def test_the_same_deposit_again_changes_nothing(office: Office) -> None:

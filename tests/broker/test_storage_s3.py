@@ -144,6 +144,21 @@ async def test_a_purge_may_run_twice(storage: Storage) -> None:
         await storage.get("purged")
 
 
+async def test_what_lies_below_a_key_goes_with_it(storage: Storage) -> None:
+    """And nothing beside it, whose key only begins alike; twice is no error."""
+    for name in ("v1/pages/1.webp", "v1/pages/2.webp", "v1/pages-of-another.webp", "v12/pages/1"):
+        await storage.put(f"below/{name}", b"x")
+
+    await storage.delete_below("below/v1/pages/")
+    await storage.delete_below("below/v1/pages/")
+
+    for name in ("v1/pages/1.webp", "v1/pages/2.webp"):
+        with pytest.raises(MissingObjectError):
+            await storage.get(f"below/{name}")
+    assert await storage.get("below/v1/pages-of-another.webp") == b"x"
+    assert await storage.get("below/v12/pages/1") == b"x"
+
+
 async def test_it_is_ready_when_the_server_answers(storage: Storage) -> None:
     """Readiness asks for one object that need not be there."""
     await storage.ready()

@@ -18,14 +18,15 @@ from reconciliation.adapters.webhook_sender import WebhookSender
 from reconciliation.api.books import Doors
 from reconciliation.api.deliveries import DeliveryDoors
 from reconciliation.api.webhooks import WebhookDoors
-from reconciliation.domain.addresses import Rule
 from reconciliation.handlers.on_payment_captured import on_payment_captured
 from reconciliation.handlers.on_payment_reversed import on_payment_reversed
 from reconciliation.ports import Deliveries
 from reconciliation.store.books import PostgresBooks
 from reconciliation.store.deliveries import PostgresDeliveries, PostgresUpkeep
+from reconciliation.store.receipts import PostgresReceipts
 from reconciliation.store.webhooks import PostgresWebhooks
 from reconciliation.worker import LEASE, Courier
+from shared.addresses import Rule
 from shared.auth import Principal
 from shared.clock import FixedClock
 from shared.envelope import Message
@@ -133,6 +134,7 @@ class Unit:
     def __init__(self, transaction: Transaction) -> None:
         self.books = PostgresBooks(transaction.connection)
         self.webhooks = PostgresWebhooks(transaction.connection)
+        self.receipts = PostgresReceipts(transaction.connection)
 
     async def publish(
         self, events: Sequence[Event], caused_by: Message[Event] | None = None
@@ -282,7 +284,8 @@ async def book(unit: Unit, events: Sequence[Event], at: datetime) -> None:
     reversals = [event for event in events if isinstance(event, PaymentReversed)]
     books, webhooks = unit.books, unit.webhooks
     if captures:
-        await on_payment_captured([a_message(e, at) for e in captures], books, webhooks, at)
+        messages = [a_message(e, at) for e in captures]
+        await on_payment_captured(messages, books, webhooks, unit.receipts, at)
     if reversals:
         await on_payment_reversed([a_message(e, at) for e in reversals], books, webhooks, at)
 

@@ -47,6 +47,11 @@ WEBHOOK_OLDEST_SECONDS = Gauge(
     "quittance_webhook_oldest_seconds",
     "Age of the oldest event that waits to be told to a biller's living address, in seconds.",
 )
+SECURITY_ALARMS = Counter(
+    "quittance_security_alarms_total",
+    "Quarters of an hour in which too many logins failed or too much was guessed, by kind.",
+    ["kind"],
+)
 HTTP_SECONDS = Histogram(
     "quittance_http_seconds",
     "Time to answer a request, in seconds, by method, route and status.",

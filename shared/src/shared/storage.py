@@ -183,6 +183,15 @@ class Storage:
         except (obstore.exceptions.BaseError, OSError) as error:
             raise StorageUnavailableError(str(error)) from error
 
+    async def delete_below(self, prefix: str) -> None:
+        """Remove every key that starts with `prefix`, which ends with a slash; none is fine."""
+        try:
+            async for entries in obstore.list(self._store, prefix):
+                for entry in entries:
+                    await self.delete(entry["path"])
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise StorageUnavailableError(str(error)) from error
+
     async def ready(self) -> None:
         """Return when the store answers.
 

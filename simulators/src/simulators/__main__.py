@@ -5,8 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from simulators.card_provider import command as card_provider
+from simulators.france_connect import command as france_connect
 from simulators.mailbox import command as mailbox
 from simulators.payfip import command as payfip
+from simulators.push import command as push
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,7 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, command in (
         ("card_provider", card_provider),
         ("payfip", payfip),
+        ("france_connect", france_connect),
         ("mailbox", mailbox),
+        ("push", push),
     ):
         described = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
         command.add_arguments(described)

@@ -42,6 +42,7 @@ transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+log.message.timestamp.after.max.ms=9223372036854775807
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 """

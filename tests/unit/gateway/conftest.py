@@ -13,9 +13,11 @@ from shared.clock import FixedClock
 from shared.postgres import Database, all_migrations, migrate
 from tests.unit.gateway.door import NOW, Door
 from tests.unit.gateway.fakes import FakePasswords, FakeServices
+from tests.unit.gateway.state import Citizen, State, a_citizen, a_state
 
 TABLES = (
-    "attachment, session, account, agent, biller, authority, throttle, invoice, movement, outbox"
+    "session, account, agent, biller, authority, throttle, invoice, movement, outbox, identity,"
+    " payer_identity, opening, wrong_amount, totp_start, spent_challenge"
 )
 
 
@@ -41,7 +43,7 @@ async def database(database_url: str, clock: FixedClock) -> AsyncIterator[Databa
     """Return the database, emptied."""
     database = await Database.connect(database_url, size=8, service="gateway", clock=clock)
     async with database.transaction() as transaction:
-        await transaction.connection.execute(f"TRUNCATE {TABLES}")
+        await transaction.connection.execute(f"TRUNCATE {TABLES} CASCADE")
     yield database
     await database.close()
 
@@ -58,3 +60,17 @@ async def door(
     """Return a browser before the portal."""
     async with Door(database, clock, services, FakePasswords()) as door:
         yield door
+
+
+@pytest_asyncio.fixture
+async def state(clock: FixedClock) -> AsyncIterator[State]:
+    """Return FranceConnect, on the portal's clock."""
+    async with a_state(clock) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def citizen(database: Database, clock: FixedClock, state: State) -> AsyncIterator[Citizen]:
+    """Return somebody before a portal that knows FranceConnect."""
+    async with a_citizen(database, clock, state) as somebody:
+        yield somebody

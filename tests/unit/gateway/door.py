@@ -9,21 +9,28 @@ from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import aiohttp
+import aiohttp_jinja2
+import jinja2
 import lxml.html
+import pyotp
 from aiohttp.test_utils import TestClient, TestServer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.adapters.tokens import TokenSigner
-from gateway.api.site import Network, Site
-from gateway.api.web import pages, set_up
+from gateway.adapters.vault import Vault, sealing_keys
+from gateway.api.site import Network, Site, see_other
+from gateway.api.web import log_in, pages, set_up
 from gateway.app import FORM_BYTES, operations
+from gateway.ports.identity import IdentityProvider
 from gateway.store import PostgresPeople, PostgresPortal, digest
+from gateway.store.lookups import PostgresLookups
 from shared.clock import FixedClock
 from shared.events import InvoicePublished, InvoiceWithdrawn, ReminderDue
 from shared.events.invoice_generated import Kind, Payer, Route, StoredFile
 from shared.http import create_application
 from shared.postgres import Database
+from tests.unit.gateway.fake_notifications import FakeNotifications
 from tests.unit.gateway.fakes import PAYFIP, PROVIDER, FakePasswords, FakeServices
 
 NOW = datetime(2026, 11, 24, 13, 5, tzinfo=UTC)
@@ -34,6 +41,7 @@ TOKEN = "abcdefghijklmnopqrstuv"
 OTHER_TOKEN = "vutsrqponmlkjihgfedcba"
 EMAIL = "camille.martin@exemple.test"
 PASSWORD = "tilleul-marche-fontaine"
+TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 CLIENT_ID, CLIENT_SECRET = "facturation", "an-example-of-256-random-bits-0123456789"
 ISSUER = "https://factures.exemple.test"
 
@@ -52,6 +60,7 @@ def a_signing_key() -> str:
 
 
 SIGNER = TokenSigner(a_signing_key(), "", ISSUER)
+SEALING_KEYS = sealing_keys("a key of tests", "")
 
 
 def an_invoice(
@@ -199,24 +208,32 @@ class Door:
         *,
         is_secure: bool = False,
         trusted_proxies: tuple[Network, ...] = (),
+        france_connect: IdentityProvider | None = None,
     ) -> None:
         self.database, self.clock, self.services = database, clock, services
+        self.pauses: list[float] = []
+        self.notifications = FakeNotifications()
         self._application = create_application(
             "gateway",
-            operations(services, passwords, SIGNER),
+            operations(services, passwords, SIGNER, self.notifications),
             maximum_body_bytes=FORM_BYTES,
             middlewares=[pages],
         )
         site = Site(
             open_portal=self.portal,
+            lookups=PostgresLookups(database),
             clock=clock,
             public_url=ISSUER,
             payment_origins=(PROVIDER, PAYFIP),
             is_secure=is_secure,
             form_key=b"a key of tests",
             trusted_proxies=trusted_proxies,
+            sealing_keys=SEALING_KEYS,
+            pause=self._note_pause,
+            france_connect=france_connect,
         )
         set_up(self._application, site)
+        self._application.router.add_get("/entering-of-tests", self._get_entering)
         self._client = self._new_client()
 
     def _new_client(self) -> "TestClient[aiohttp.web.Request, aiohttp.web.Application]":
@@ -234,6 +251,9 @@ class Door:
         traceback: TracebackType | None,
     ) -> None:
         await self._client.close()
+
+    async def _note_pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
     @asynccontextmanager
     async def portal(self) -> AsyncIterator[PostgresPortal]:
@@ -285,6 +305,10 @@ class Door:
         seal = (await self.get("/accessibilite")).fields("/langue")["formulaire"]
         return await self.post(path, {"formulaire": seal, **(fields or {})}, headers)
 
+    @property
+    def templates(self) -> jinja2.Environment:
+        return self._application[aiohttp_jinja2.APP_KEY]
+
     def cookie(self, name: str) -> str:
         found = [cookie.value for cookie in self._client.session.cookie_jar if cookie.key == name]
         return found[0] if found else ""
@@ -309,12 +333,36 @@ class Door:
         assert page.status == 303, page.text
         return account_id
 
-    async def add_town(self) -> None:
+    def totp_code(self, secret: str = TOTP_SECRET, periods: int = 0) -> str:
+        """Return the code that an application shows now, or so many half minutes later."""
+        return pyotp.TOTP(secret).at(self.clock.now() + periods * timedelta(seconds=30))
+
+    async def log_in_agent(self) -> Page:
+        """Give the password and the code of the town's agent."""
+        await self.submit("/regie/connexion", {"login": "Regisseur", "password": PASSWORD})
+        return await self.submit(
+            "/connexion/verification", {"moyen": "totp", "code": self.totp_code()}
+        )
+
+    async def enter(self, account_id: UUID, method: str) -> Page:
+        """Come in as FranceConnect's page or a letter's link let one in."""
+        self.method, self.entering = method, account_id
+        return await self.get("/entering-of-tests")
+
+    async def _get_entering(self, request: aiohttp.web.Request) -> aiohttp.web.Response:
+        response = see_other("/factures")
+        await log_in(request, response, account_id=self.entering, method=self.method)
+        return response
+
+    async def add_town(self, *, has_factor: bool = True) -> None:
         content = b'{"regies":[{"code":"CANTINE","label":"Restauration scolaire"}]}'
         async with self.database.transaction() as transaction:
             people = PostgresPeople(transaction.connection)
             await people.keep_authority("saint-aubin", "Ville de Saint-Aubin", 1, content)
             await people.keep_agent("regisseur", f"hash of {PASSWORD}", "saint-aubin")
+            if has_factor:
+                sealed = Vault(SEALING_KEYS).seal(TOTP_SECRET.encode())
+                await people.set_totp("regisseur", "Application de codes", sealed, NOW)
             await people.keep_biller(
                 CLIENT_ID,
                 digest(CLIENT_SECRET),

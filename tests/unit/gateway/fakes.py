@@ -21,6 +21,7 @@ from gateway.ports import (
     ServiceUnavailableError,
     StartedPayment,
 )
+from tests.unit.gateway.document_fakes import FakeDocuments
 
 PROVIDER = "https://paiement.exemple.test"
 PAYFIP = "https://payfip.exemple.test"
@@ -36,7 +37,7 @@ class FakePasswords:
         return password_hash == f"hash of {password}"
 
 
-class FakeServices:
+class FakeServices(FakeDocuments):
     """Payment, publication and figures as far as the gateway asks them.
 
     Each invoice owes 41,50 € unless `owed` says otherwise; `reasons` says which cannot be paid, and
@@ -44,6 +45,7 @@ class FakeServices:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.refusal: RefusedError | None = None
         self.start_refusal: RefusedError | None = None
         self.is_down = False

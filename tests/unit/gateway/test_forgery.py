@@ -18,6 +18,11 @@ FORMS = [
     f"/q/{TOKEN}/rattacher",
     "/payer",
     "/regie/connexion",
+    "/connexion/cle",
+    "/connexion/verification",
+    "/compte/securite/application",
+    "/compte/sessions/autres",
+    "/regie/activation/application",
 ]
 
 
@@ -34,7 +39,7 @@ async def test_a_form_without_our_seal_does_nothing(door: Door, path: str) -> No
     page = await door.post(path, {"token": TOKEN, "email": EMAIL, "password": PASSWORD})
 
     assert page.status == 403
-    assert await door.count("attachment") == 0
+    assert await door.count("link") == 0
     assert await door.count("session") == 1
     assert door.services.demands == []
 

@@ -205,7 +205,10 @@ async def test_the_document_is_handed_through_whole(door: Door, services: FakeSe
     assert page.status == 200
     assert page.content == services.document_bytes
     assert page.headers["Content-Type"] == "application/pdf"
-    assert page.headers["Content-Disposition"] == 'inline; filename="facture-20-26---42.pdf"'
+    assert page.headers["Content-Disposition"] == (
+        'inline; filename="facture-20-26---42.pdf";'
+        " filename*=UTF-8''Facture%2020-26-%2042%20Ville%20de%20Saint-Aubin.pdf"
+    )
     assert page.headers["Cache-Control"] == "private, no-store"
     assert page.headers["X-Content-Type-Options"] == "nosniff"
 
@@ -318,7 +321,7 @@ async def test_the_paper_proves_whose_an_invoice_is(door: Door) -> None:
     assert (attached.status, attached.location) == (303, f"/factures/{INVOICE_ID}")
     assert again.status == 303
     assert "2026-0042" in (await door.get("/factures")).text
-    assert await door.count("attachment") == 1
+    assert await door.count("link") == 1
 
 
 @pytest.mark.parametrize("suffix", ["", "/facture.pdf"])

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
 
 from gateway.adapters.passwords import Passwords
+from gateway.adapters.vault import Vault
 from gateway.load import Loaded, load
+from gateway.ports import Account, Owner
 from gateway.store import PostgresPortal
 from gateway.town_file import read
 from shared.errors import SettingsError
 from shared.postgres import Database
-from tests.unit.gateway.door import EMAIL, NOW, PASSWORD
+from tests.unit.gateway.door import EMAIL, NOW, PASSWORD, SEALING_KEYS
 
 SECRET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -51,7 +54,7 @@ def a_town() -> dict[str, Any]:
 async def load_town(database: Database, town: dict[str, Any]) -> Loaded:
     passwords = Passwords()
     try:
-        return await load(read(msgspec.json.encode(town)), database, passwords)
+        return await load(read(msgspec.json.encode(town)), database, passwords, Vault(SEALING_KEYS))
     finally:
         passwords.close()
 
@@ -111,6 +114,25 @@ async def test_a_proved_address_is_told_once_and_stays_proved(database: Database
     assert await published(database) == ["authority.configured.v1", "contact.updated.v1"]
     async with database.transaction() as transaction:
         account = await PostgresPortal(transaction).find_account(EMAIL)
+    assert account is not None
+    assert account.verified_at == NOW
+
+
+@pytest.mark.enable_socket
+async def test_a_stranger_who_claimed_the_address_before_keeps_nothing(database: Database) -> None:
+    """The town vouches for its citizen, not for who opened an account with that address."""
+    strangers = Account(account_id=uuid4(), email=EMAIL, password_hash="x", verified_at=None)
+    async with database.transaction() as transaction:
+        await PostgresPortal(transaction).add_account(strangers, NOW)
+    town = a_town()
+    town["citizens"][0]["verified"] = True
+
+    await load_town(database, town)
+
+    async with database.transaction() as transaction:
+        portal = PostgresPortal(transaction)
+        account = await portal.find_account(EMAIL)
+        assert await portal.account(strangers.account_id) is None
     assert account is not None
     assert account.verified_at == NOW
 
@@ -240,3 +262,38 @@ async def test_a_refused_file_sets_nothing(database: Database) -> None:
         await load_town(database, town)
 
     assert await published(database) == []
+
+
+@pytest.mark.enable_socket
+async def test_an_agents_application_is_set_by_the_file(database: Database) -> None:
+    """Sealed; once; another secret takes the place of what they had, and logs them out."""
+    vault, owner = Vault(SEALING_KEYS), Owner(login="regisseur")
+    town = a_town()
+    town["agents"][0]["totp_secret"] = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    first = await load_town(database, town)
+    second = await load_town(database, town)
+    async with database.transaction() as transaction:
+        portal = PostgresPortal(transaction)
+        await portal.set_recovery_codes(owner, ["a" * 16])
+        await portal.open_session("a" * 43, NOW, login="regisseur")
+    town["agents"][0]["totp_secret"] = "KRSXG5CTKRSXG5CTKRSXG5CTKRSXG5CT"
+
+    changed = await load_town(database, town)
+
+    assert (first.agents, second.agents, changed.agents) == (("Regisseur",), (), ("Regisseur",))
+    async with database.transaction() as transaction:
+        portal = PostgresPortal(transaction)
+        [factor] = await portal.totp_factors(owner)
+        assert await portal.recovery_codes_left(owner) == 0
+        assert await portal.visitor("a" * 43, NOW) is None
+    assert vault.open(factor.sealed_secret) == b"KRSXG5CTKRSXG5CTKRSXG5CTKRSXG5CT"
+
+
+@pytest.mark.parametrize("secret", ["", "ABC", "0" * 32, "A" * 25, "JBSWY3DPEHPK3PXP"])
+def test_a_secret_that_no_application_takes_is_refused(secret: str) -> None:
+    """With its place."""
+    town = a_town()
+    town["agents"][0]["totp_secret"] = secret
+
+    with pytest.raises(SettingsError, match="/agents/0/totp_secret"):
+        read(msgspec.json.encode(town))

@@ -39,7 +39,7 @@ async def test_an_agent_sees_what_came_in(door: Door, services: FakeServices) ->
         )
     )
 
-    entered = await door.submit("/regie/connexion", AGENT)
+    entered = await door.log_in_agent()
     page = await door.get("/regie")
 
     assert (entered.status, entered.location) == (303, "/regie")
@@ -57,7 +57,7 @@ async def test_without_figures_the_page_says_so_and_the_rest_works(
 ) -> None:
     """The live figures are a view; nothing else hangs on them."""
     await door.add_town()
-    await door.submit("/regie/connexion", AGENT)
+    await door.log_in_agent()
     services.is_down = True
 
     page = await door.get("/regie")
@@ -77,7 +77,7 @@ async def test_agents_and_citizens_have_doors_of_their_own(door: Door) -> None:
     as_citizen = await door.submit("/connexion", {"email": "regisseur", "password": PASSWORD})
     await door.submit("/connexion", {"email": EMAIL, "password": PASSWORD})
     figures = await door.get("/regie")
-    await door.submit("/regie/connexion", AGENT)
+    await door.log_in_agent()
     invoices = await door.get("/factures")
 
     assert (as_agent.status, as_citizen.status) == (401, 401)
@@ -89,7 +89,7 @@ async def test_agents_and_citizens_have_doors_of_their_own(door: Door) -> None:
 async def test_an_agents_session_ends_after_eight_hours(door: Door) -> None:
     """S3: shorter than a citizen's."""
     await door.add_town()
-    await door.submit("/regie/connexion", AGENT)
+    await door.log_in_agent()
 
     statuses = []
     for _ in range(24):
@@ -117,7 +117,7 @@ async def test_the_chart_is_readable_by_machines_and_people(
     """RGAA 1: an image with a name, its figures in a table with headers."""
     await door.add_town()
     services.collected_items = Collected(items=(an_item(),))
-    await door.submit("/regie/connexion", AGENT)
+    await door.log_in_agent()
 
     tree: Any = lxml.html.fromstring((await door.get("/regie")).content)
 

@@ -12,7 +12,8 @@ import pytest
 from demo.configuration import Secrets, town
 from gateway.api.site import safe_path
 from gateway.app import site_of_settings
-from gateway.ports import InvoiceView, Portal
+from gateway.ports import Bucket, InvoiceView, Portal, Visitor
+from gateway.ports.lookups import Paper
 from gateway.settings import Settings
 from gateway.town_file import read
 from shared.clock import FixedClock
@@ -84,6 +85,8 @@ def settings(**changes: str) -> Settings:
             "payment_url": "",
             "publication_url": "",
             "figures_url": "",
+            "notification_url": "",
+            "reconciliation_url": "",
             **(content | changes),
         }  # type: ignore[arg-type]
     )
@@ -94,9 +97,19 @@ def no_portal() -> AbstractAsyncContextManager[Portal]:
     raise AssertionError(message)
 
 
+class NoLookups:
+    """Nobody looks anything up either."""
+
+    async def paper(self, _token: str, _bucket: Bucket) -> Paper:
+        raise AssertionError
+
+    async def visitor(self, _secret: str) -> Visitor | None:
+        raise AssertionError
+
+
 def test_payers_are_handed_over_to_the_origins_of_the_settings() -> None:
     """S17: the list is the operator's, several of them apart by spaces."""
-    site = site_of_settings(settings(), no_portal, FixedClock(NOW))
+    site = site_of_settings(settings(), no_portal, NoLookups(), FixedClock(NOW))
 
     assert site.payment_origins == (
         "https://secure.payzen.eu",
@@ -121,7 +134,9 @@ def test_payers_are_handed_over_to_the_origins_of_the_settings() -> None:
 def test_what_is_no_origin_stops_the_start(origins: str) -> None:
     """It would match nothing, or everything, or end the directive of the content policy."""
     with pytest.raises(SettingsError, match="PAYMENT_PAGE_ORIGINS"):
-        site_of_settings(settings(payment_page_origins=origins), no_portal, FixedClock(NOW))
+        site_of_settings(
+            settings(payment_page_origins=origins), no_portal, NoLookups(), FixedClock(NOW)
+        )
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ async def services(neighbour: Neighbour) -> AsyncIterator[Services]:
             payment_url=neighbour.address,
             publication_url=neighbour.address,
             figures_url=neighbour.address,
+            reconciliation_url=neighbour.address,
         )
 
 
@@ -142,23 +143,31 @@ async def test_whether_an_invoice_can_be_paid_is_asked_of_payment(
     services: Services, neighbour: Neighbour, minimum_cents: int, *, takes_part: bool
 ) -> None:
     """And whether in parts: where the least is less than all of it."""
-    neighbour.answer = web.json_response(
-        {
-            "payable": True,
-            "reason": None,
-            "sentence": "",
-            "outstanding_cents": 4150,
-            "minimum_cents": minimum_cents,
-            "accounts": [{"provider": "payfip", "account": "a"}],
-            "in_flight_until": None,
-        }
-    )
+    told = {
+        "payable": True,
+        "reason": None,
+        "sentence": "",
+        "outstanding_cents": 4150,
+        "minimum_cents": minimum_cents,
+        "accounts": [{"provider": "payfip", "account": "a"}],
+        "in_flight_until": None,
+    }
+    neighbour.answer = web.json_response({str(INVOICE_ID): told})
 
     found = await services.payability(INVOICE_ID)
 
     assert (found.payable, found.reason, found.takes_part) == (True, None, takes_part)
     assert [account.provider for account in found.accounts] == ["payfip"]
-    assert neighbour.asked[0][:2] == ("GET", f"/v1/invoices/{INVOICE_ID}/payability")
+    assert neighbour.asked[0][:2] == ("POST", "/v1/invoices/payability")
+    assert msgspec.json.decode(neighbour.asked[0][3]) == {"invoice_ids": [str(INVOICE_ID)]}
+
+
+async def test_an_invoice_that_payment_does_not_know_is_refused(services: Services) -> None:
+    """It leaves it out of its answer."""
+    with pytest.raises(RefusedError) as refusal:
+        await services.payability(INVOICE_ID)
+
+    assert (refusal.value.status, refusal.value.code) == (404, "unknown-invoice")
 
 
 async def test_payment_is_told_that_the_payer_is_back(
@@ -259,6 +268,7 @@ async def test_a_service_that_is_not_there_is_an_outage() -> None:
             payment_url="http://127.0.0.1:9",
             publication_url="http://127.0.0.1:9",
             figures_url="http://127.0.0.1:9",
+            reconciliation_url="http://127.0.0.1:9",
         )
 
         with pytest.raises(ServiceUnavailableError):

@@ -52,7 +52,9 @@ def test_the_gateways_own_token_covers_every_authority_and_its_own_calls_only() 
         subject="gateway",
         authority="",
         regies=(),
-        scopes=frozenset({"payments:write", "documents:read", "figures:read"}),
+        scopes=frozenset(
+            {"payments:write", "documents:read", "figures:read", "receipts:read", "devices:write"}
+        ),
     )
 
 

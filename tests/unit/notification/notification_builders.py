@@ -1,29 +1,40 @@
 """Events, letters and stand-ins that the tests of notification share."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notification.domain import (
     Circumstances,
-    Fact,
+    Contact,
+    Device,
     Invoice,
+    InvoiceFact,
     Letter,
     Movement,
+    Parked,
     Publication,
+    Push,
+    Wishes,
+    appearance_of,
     awaited_ids,
     fingerprint,
     letters_for,
+    pushes_for,
 )
 from notification.ports import Due
 from shared.envelope import Message
 from shared.events import (
     ContactUpdated,
     Event,
+    InvoiceAppeared,
     InvoicePublished,
+    LetterDue,
     PaymentCaptured,
     PaymentReversed,
     ReminderDue,
@@ -39,6 +50,11 @@ OTHER_INVOICE_ID = UUID("00000000-0000-5000-8000-000000000002")
 PAYMENT_ID = UUID("00000000-0000-4000-8000-0000000000aa")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TOKEN = "abcdefghijklmnopqrstuv"
+ACCOUNT_ID = UUID("00000000-0000-4000-8000-0000000000cc")
+OTHER_ACCOUNT_ID = UUID("00000000-0000-4000-8000-0000000000dd")
+LETTER_ID = UUID("00000000-0000-4000-8000-0000000000ee")
+VIEWER = "sacha@exemple.test"
+SECRET = "2v5uT0bDg0o3k3m8Qm1x4rY7wZ9aBcDeFgHiJkLmNoP"
 
 
 def a_message(event: E) -> Message[E]:
@@ -157,12 +173,64 @@ def a_reminder(**changes: object) -> ReminderDue:
 def a_contact(email: str | None, **changes: object) -> ContactUpdated:
     """Return an account that wants no e-mail."""
     event = ContactUpdated(
-        account_id=UUID("00000000-0000-4000-8000-0000000000cc"),
+        account_id=ACCOUNT_ID,
         email=email,
         wants_email=False,
         updated_at=NOW,
     )
     return msgspec.structs.replace(event, **changes)
+
+
+def an_appearance(**changes: object) -> InvoiceAppeared:
+    """Return the canteen invoice's first version in Sacha's account."""
+    event = InvoiceAppeared(
+        invoice_id=INVOICE_ID,
+        version=1,
+        account_id=ACCOUNT_ID,
+        authority="saint-aubin",
+        regie="CANTINE",
+        appeared_at=NOW,
+    )
+    return msgspec.structs.replace(event, **changes)
+
+
+def a_letter_due(**changes: object) -> LetterDue:
+    """Return the letter that brings a link to choose another password."""
+    event = LetterDue(
+        letter_id=LETTER_ID,
+        kind="reset-password",
+        email=VIEWER,
+        language="fr",
+        link=f"https://factures.exemple.test/connexion/oubli/{SECRET}",
+        expires_at=NOW + timedelta(minutes=30),
+        due_at=NOW,
+    )
+    return msgspec.structs.replace(event, **changes)
+
+
+def a_device(rank: int = 1, *, host: str = "push.exemple.test", **changes: object) -> Device:
+    """Return a telephone of Sacha's with keys that a browser could have."""
+    key = ec.derive_private_key(rank + 1, ec.SECP256R1()).public_key()
+    device = Device(
+        account_id=ACCOUNT_ID,
+        device_id=UUID(int=rank),
+        endpoint=f"https://{host}/push/{rank}",
+        host=host,
+        p256dh=key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint),
+        auth=bytes(16),
+        label=f"Téléphone {rank}",
+        language="fr",
+        registered_at=NOW,
+    )
+    return msgspec.structs.replace(device, **changes)
+
+
+def a_push(device: Device | None = None, *, version: int = 1) -> Push:
+    """Return the push that tells a device of the canteen invoice."""
+    fact = appearance_of(an_appearance(version=version), TRACE)
+    invoices = {INVOICE_ID: Invoice.of(a_published_invoice(version=version))}
+    (push,) = pushes_for(fact, invoices, {}, [device or a_device()])
+    return push
 
 
 def circumstances_of(
@@ -184,7 +252,7 @@ def a_publication(version: int = 1) -> Publication:
 
 
 def a_due_letter(
-    fact: Fact, *events: InvoicePublished, attempts: int = 0, asked: str | None = None
+    fact: InvoiceFact, *events: InvoicePublished, attempts: int = 0, asked: str | None = None
 ) -> Due:
     """Return the only letter about `fact`, claimed."""
     invoices = {event.invoice_id: Invoice.of(event) for event in events}
@@ -199,9 +267,13 @@ class FakeOffice:
         """Start with nothing known."""
         self.known: dict[UUID, Invoice] = {}
         self.movements: dict[tuple[UUID, UUID], Movement] = {}
-        self.aside: dict[tuple[str, str], Fact] = {}
+        self.aside: dict[tuple[str, str], Parked] = {}
         self.letters: dict[UUID, Letter] = {}
         self.wishes: dict[bytes, ContactUpdated] = {}
+        self.accounts: dict[UUID, ContactUpdated] = {}
+        self.seen: set[tuple[UUID, UUID]] = set()
+        self.telephones: list[Device] = []
+        self.pushes: dict[UUID, Push] = {}
 
     async def lock_invoices(self, invoice_ids: Collection[UUID]) -> dict[UUID, Invoice]:
         """Return the invoices known."""
@@ -231,12 +303,12 @@ class FakeOffice:
             if movement.payment_id in payment_ids and movement.amount_cents > 0
         }
 
-    async def park(self, facts: Sequence[Fact]) -> None:
+    async def park(self, facts: Sequence[Parked]) -> None:
         """Put facts aside."""
         for fact in facts:
             self.aside.setdefault((fact.kind, fact.key), fact)
 
-    async def parked(self, arrived: Collection[UUID]) -> list[Fact]:
+    async def parked(self, arrived: Collection[UUID]) -> list[Parked]:
         """Return the facts that await one of these."""
         ordered = sorted(self.aside)
         return [
@@ -245,7 +317,7 @@ class FakeOffice:
             if not set(arrived).isdisjoint(awaited_ids(self.aside[name]))
         ]
 
-    async def unpark(self, facts: Sequence[Fact]) -> None:
+    async def unpark(self, facts: Sequence[Parked]) -> None:
         """Forget that these were put aside."""
         for fact in facts:
             self.aside.pop((fact.kind, fact.key), None)
@@ -266,6 +338,56 @@ class FakeOffice:
         known = self.wishes.get(name)
         if known is None or known.updated_at < contact.updated_at:
             self.wishes[name] = contact
+
+    async def lock_accounts(self, account_ids: Collection[UUID]) -> dict[UUID, Contact]:
+        """Return the accounts known."""
+        return await self.contacts(account_ids)
+
+    async def contacts(self, account_ids: Collection[UUID]) -> dict[UUID, Contact]:
+        """Return the accounts known, closed ones too."""
+        return {
+            name: Contact(
+                account_id=name,
+                email=self.accounts[name].email,
+                wishes=Wishes.of(self.accounts[name]),
+            )
+            for name in account_ids
+            if name in self.accounts
+        }
+
+    async def keep_contact(self, contact: ContactUpdated) -> None:
+        """Remember the newest; of a closed account only that it is closed."""
+        known = self.accounts.get(contact.account_id)
+        if known and (known.email is None or known.updated_at >= contact.updated_at):
+            return
+        self.accounts[contact.account_id] = contact
+        if contact.email is None:
+            name = contact.account_id
+            self.seen = {pair for pair in self.seen if pair[1] != name}
+            self.telephones = [d for d in self.telephones if d.account_id != name]
+            self.pushes = {i: p for i, p in self.pushes.items() if p.account_id != name}
+
+    async def keep_viewers(self, viewers: Collection[tuple[UUID, UUID]]) -> None:
+        """Remember who sees what, but for closed accounts."""
+        closed = {name for name, known in self.accounts.items() if known.email is None}
+        self.seen |= {pair for pair in viewers if pair[1] not in closed}
+
+    async def viewers(self, invoice_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
+        """Return who sees these invoices."""
+        found: dict[UUID, list[UUID]] = {}
+        for invoice_id, account_id in sorted(self.seen):
+            if invoice_id in invoice_ids:
+                found.setdefault(invoice_id, []).append(account_id)
+        return found
+
+    async def devices(self, account_ids: Collection[UUID]) -> list[Device]:
+        """Return the devices of these accounts."""
+        return [device for device in self.telephones if device.account_id in account_ids]
+
+    async def add_pushes(self, pushes: Sequence[Push]) -> None:
+        """Add pushes, each once."""
+        for push in pushes:
+            self.pushes.setdefault(push.push_id, push)
 
     def unwanted(self, address: str) -> bool:
         """Tell whether no e-mail is wanted at `address`."""

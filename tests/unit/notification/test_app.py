@@ -17,6 +17,8 @@ GOOD = Settings(
     smtp_host="mail.exemple.test",
     mail_sender_address="ne-pas-repondre@exemple.test",
     public_url="https://factures.exemple.test",
+    jwks_url="https://factures.exemple.test/.well-known/jwks.json",
+    token_issuer="quittance-gateway",
 )
 
 

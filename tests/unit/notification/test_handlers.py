@@ -5,30 +5,41 @@ from itertools import permutations
 import pytest
 
 from notification.handlers.on_contact_updated import on_contact_updated
+from notification.handlers.on_invoice_appeared import on_invoice_appeared
 from notification.handlers.on_invoice_published import on_invoice_published
+from notification.handlers.on_letter_due import on_letter_due
 from notification.handlers.on_payment_captured import on_payment_captured
 from notification.handlers.on_payment_reversed import on_payment_reversed
 from notification.handlers.on_reminder_due import on_reminder_due
 from shared.events import (
+    ContactUpdated,
     Event,
+    InvoiceAppeared,
     InvoicePublished,
+    LetterDue,
     PaymentCaptured,
     PaymentReversed,
     ReminderDue,
 )
 from tests.unit.notification.notification_builders import (
     INVOICE_ID,
+    LETTER_ID,
     NOW,
     OTHER_INVOICE_ID,
     PAYMENT_ID,
+    SECRET,
+    VIEWER,
     FakeOffice,
     a_captured_payment,
     a_contact,
+    a_device,
+    a_letter_due,
     a_message,
     a_published_invoice,
     a_reminder,
     a_reversed_payment,
     an_allocation,
+    an_appearance,
 )
 
 PAYER = "camille.martin@exemple.test"
@@ -46,6 +57,12 @@ async def deliver(office: FakeOffice, *events: Event) -> None:
                 await on_payment_reversed([a_message(event)], office)
             case ReminderDue():
                 await on_reminder_due([a_message(event)], office)
+            case InvoiceAppeared():
+                await on_invoice_appeared([a_message(event)], office)
+            case ContactUpdated():
+                await on_contact_updated([a_message(event)], office)
+            case LetterDue():
+                await on_letter_due([a_message(event)], office)
             case _:
                 pytest.fail(f"no handler for {event.TYPE}")
 
@@ -187,3 +204,113 @@ async def test_keeps_the_last_wish_of_a_closed_account() -> None:
     )
 
     assert office.unwanted(PAYER)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_tells_an_account_in_whatever_order_its_facts_come(order: tuple[int, ...]) -> None:
+    """The invoice, its appearance in the account and the account's address race each other."""
+    office = FakeOffice()
+    office.telephones = [a_device()]
+    events = (
+        a_published_invoice(),
+        an_appearance(),
+        a_contact(VIEWER, wants_email=True),
+    )
+
+    await deliver(office, *(events[rank] for rank in order))
+
+    assert office.told() == [("invoice_published", PAYER), ("invoice_published", VIEWER)]
+    assert [push.fact_key for push in office.pushes.values()] == [f"{INVOICE_ID}/1"]
+    assert office.aside == {}
+
+
+@pytest.mark.asyncio
+async def test_writes_once_to_an_account_that_has_the_payer_s_address() -> None:
+    """The invoice's own mail already goes there, however its letters are written."""
+    office = FakeOffice()
+
+    await deliver(
+        office,
+        a_contact("Camille.MARTIN@exemple.test", wants_email=True),
+        a_published_invoice(),
+        an_appearance(),
+        a_captured_payment(),
+        a_reminder(),
+    )
+
+    assert [kind for kind, _ in office.told()] == ["invoice_published", "receipt", "reminder"]
+
+
+@pytest.mark.asyncio
+async def test_pushes_to_an_account_without_an_address() -> None:
+    """FranceConnect opened it: the telephone is all there is."""
+    office = FakeOffice()
+    office.telephones = [a_device(1), a_device(2)]
+
+    await deliver(office, a_published_invoice(), an_appearance())
+
+    assert office.told() == [("invoice_published", PAYER)]
+    assert [push.device_id for push in office.pushes.values()] == [
+        a_device(1).device_id,
+        a_device(2).device_id,
+    ]
+
+
+@pytest.mark.asyncio
+async def test_tells_viewers_of_reminders_and_receipts() -> None:
+    """By mail and by push, each once, and of no invoice that they do not see."""
+    office = FakeOffice()
+    office.telephones = [a_device()]
+    both = a_captured_payment(an_allocation(), an_allocation(OTHER_INVOICE_ID, 10_00))
+
+    await deliver(
+        office,
+        a_contact(VIEWER, wants_email=True),
+        a_published_invoice(),
+        a_published_invoice(invoice_id=OTHER_INVOICE_ID, email="dupont@exemple.test"),
+        an_appearance(),
+        both,
+        a_reminder(),
+    )
+
+    receipts = {
+        letter.address: letter.fact.invoice_ids
+        for letter in office.letters.values()
+        if letter.fact.kind == "receipt"
+    }
+    assert receipts[VIEWER] == (INVOICE_ID,)
+    assert ("reminder", VIEWER) in office.told()
+    assert [push.kind for push in office.pushes.values()] == ["invoice", "receipt", "reminder"]
+
+
+@pytest.mark.asyncio
+async def test_an_account_that_is_closed_is_told_nothing_more() -> None:
+    """Nor does a fact that is read again afterwards bring it back."""
+    office = FakeOffice()
+    office.telephones = [a_device()]
+    await deliver(office, a_contact(VIEWER, wants_email=True), a_published_invoice())
+
+    await deliver(office, a_contact(None, updated_at=NOW.replace(hour=20)))
+    await deliver(office, an_appearance(), a_captured_payment(), a_reminder())
+
+    assert {address for _, address in office.told()} == {PAYER}
+    assert office.pushes == {}
+    assert office.seen == set()
+    assert office.aside == {}
+
+
+@pytest.mark.asyncio
+async def test_a_letter_about_an_account_waits_for_nothing() -> None:
+    """And is written once for each of its ids."""
+    office = FakeOffice()
+
+    await deliver(office, a_letter_due(), a_letter_due())
+
+    [letter] = office.letters.values()
+    assert (letter.address, letter.fact.kind, letter.fact.key) == (
+        VIEWER,
+        "account",
+        str(LETTER_ID),
+    )
+    assert SECRET in str(letter.fact)

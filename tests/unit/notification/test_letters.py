@@ -3,13 +3,15 @@
 from datetime import timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from notification.domain import (
     RETRY_DELAYS,
-    Fact,
     Invoice,
+    InvoiceFact,
     SkipReason,
     State,
+    fingerprint,
     is_ready,
     letters_for,
     next_attempt,
@@ -19,6 +21,7 @@ from notification.domain import (
     reminder_of,
     reversal_of,
 )
+from shared.events.contact_updated import Choice
 from tests.unit.notification.notification_builders import (
     INVOICE_ID,
     NOW,
@@ -51,7 +54,7 @@ def test_gives_the_same_letter_the_same_id_for_ever() -> None:
 def test_writes_to_nobody_when_the_invoice_has_no_address() -> None:
     """That invoice goes on paper."""
     invoices = {INVOICE_ID: Invoice.of(a_published_invoice(email=None))}
-    facts: tuple[Fact, ...] = (
+    facts: tuple[InvoiceFact, ...] = (
         a_publication(),
         receipt_of(a_captured_payment(), TRACE),
         reminder_of(a_reminder(), TRACE),
@@ -149,8 +152,8 @@ def test_sends_no_reminder_of_a_paid_invoice() -> None:
     paid = circumstances_of(a_published_invoice(), paid_cents={INVOICE_ID: 42_50})
     partly = circumstances_of(a_published_invoice(), paid_cents={INVOICE_ID: 42_49})
 
-    assert reason_to_skip(due.letter, paid) is SkipReason.PAID
-    assert reason_to_skip(due.letter, partly) is None
+    assert reason_to_skip(due.letter, paid, NOW) is SkipReason.PAID
+    assert reason_to_skip(due.letter, partly, NOW) is None
 
 
 def test_sends_nothing_about_a_version_that_was_replaced() -> None:
@@ -159,8 +162,8 @@ def test_sends_nothing_about_a_version_that_was_replaced() -> None:
     announcement = a_due_letter(a_publication(1), a_published_invoice())
     reminder = a_due_letter(reminder_of(a_reminder(), TRACE), a_published_invoice())
 
-    assert reason_to_skip(announcement.letter, now) is SkipReason.SUPERSEDED
-    assert reason_to_skip(reminder.letter, now) is SkipReason.SUPERSEDED
+    assert reason_to_skip(announcement.letter, now, NOW) is SkipReason.SUPERSEDED
+    assert reason_to_skip(reminder.letter, now, NOW) is SkipReason.SUPERSEDED
 
 
 def test_still_announces_an_invoice_that_is_already_paid() -> None:
@@ -168,7 +171,7 @@ def test_still_announces_an_invoice_that_is_already_paid() -> None:
     due = a_due_letter(a_publication(), a_published_invoice())
     paid = circumstances_of(a_published_invoice(), paid_cents={INVOICE_ID: 42_50})
 
-    assert reason_to_skip(due.letter, paid) is None
+    assert reason_to_skip(due.letter, paid, NOW) is None
 
 
 def test_honours_the_wish_for_no_mail_except_a_receipt_asked_for() -> None:
@@ -177,8 +180,8 @@ def test_honours_the_wish_for_no_mail_except_a_receipt_asked_for() -> None:
     asked = receipt_of(a_captured_payment(receipt_email="Camille.Martin@exemple.test"), TRACE)
     unwanted = circumstances_of(invoice, unwanted=["camille.martin@exemple.test"])
 
-    def reason(fact: Fact) -> SkipReason | None:
-        return reason_to_skip(a_due_letter(fact, invoice).letter, unwanted)
+    def reason(fact: InvoiceFact) -> SkipReason | None:
+        return reason_to_skip(a_due_letter(fact, invoice).letter, unwanted, NOW)
 
     assert reason(a_publication()) is SkipReason.UNWANTED
     assert reason(receipt_of(a_captured_payment(), TRACE)) is SkipReason.UNWANTED
@@ -193,3 +196,25 @@ def test_tries_again_from_one_minute_to_one_day_and_then_stops() -> None:
     assert delays[-2] == NOW + timedelta(hours=24)
     assert delays[-1] is None
     assert list(RETRY_DELAYS) == sorted(RETRY_DELAYS)
+
+
+def test_honours_what_was_chosen_for_an_authority_at_a_proven_address() -> None:
+    """E5: channel, event and authority; money that goes back is no matter of choice."""
+    invoice = a_published_invoice()
+    address_hash = fingerprint("camille.martin@exemple.test")
+    choices = (
+        Choice(event="invoice", channel="email", authority="saint-aubin", wanted=False),
+        Choice(event="reminder", channel="email", authority="val-de-brume", wanted=False),
+        Choice(event="receipt", channel="email", wanted=False),
+    )
+    chosen = replace(circumstances_of(invoice), choices={address_hash: choices})
+    asked = receipt_of(a_captured_payment(receipt_email="Camille.Martin@exemple.test"), TRACE)
+
+    def reason(fact: InvoiceFact) -> SkipReason | None:
+        return reason_to_skip(a_due_letter(fact, invoice).letter, chosen, NOW)
+
+    assert reason(a_publication()) is SkipReason.UNWANTED
+    assert reason(reminder_of(a_reminder(), TRACE)) is None
+    assert reason(receipt_of(a_captured_payment(), TRACE)) is SkipReason.UNWANTED
+    assert reason(asked) is None
+    assert reason(reversal_of(a_reversed_payment(), TRACE)) is None

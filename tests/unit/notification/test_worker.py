@@ -6,8 +6,17 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
-from notification.domain import RETRY_DELAYS, Circumstances, Letter, State, reminder_of
+from notification.domain import (
+    RETRY_DELAYS,
+    Circumstances,
+    Letter,
+    State,
+    letter_to,
+    news_of,
+    reminder_of,
+)
 from notification.ports import (
     Attempt,
     Due,
@@ -17,13 +26,18 @@ from notification.ports import (
     UnreachableError,
     UnwritableError,
 )
-from notification.worker import BATCH_TIME, KNOWN_FOR, PAUSE_AFTER_SILENCE, Mailer, Recorder
+from notification.worker.mails import BATCH_TIME, KNOWN_FOR, PAUSE_AFTER_SILENCE, Mailer
+from notification.worker.recorder import Recorder
 from shared.clock import FixedClock
 from tests.unit.notification.notification_builders import (
     INVOICE_ID,
+    LETTER_ID,
     NOW,
+    SECRET,
     TRACE,
+    VIEWER,
     a_due_letter,
+    a_letter_due,
     a_publication,
     a_published_invoice,
     a_reminder,
@@ -280,3 +294,40 @@ async def test_remembers_an_answer_that_the_database_did_not_take() -> None:
 
     assert len(postbox.sent) == 1
     assert states(deliveries) == [(State.SENT, None, 250)]
+
+
+@pytest.mark.asyncio
+async def test_sends_no_link_that_has_expired() -> None:
+    """It would open nothing; and looked at again when it expires, its secret is erased then."""
+    clock = FixedClock(NOW)
+    deliveries, postbox = FakeDeliveries(), FakePostbox(clock, PutOffError(451, "later"))
+    news = news_of(a_letter_due(expires_at=NOW + timedelta(seconds=30)), TRACE)
+    due = Due(letter=letter_to(VIEWER, news), attempts=0, written_at=NOW)
+    mailer = Mailer(deliveries, FakeWriter(), postbox, clock)
+
+    await mailer.perform([due])
+    clock.advance(timedelta(seconds=30))
+    await mailer.perform([due])
+
+    assert postbox.sent == []
+    assert deliveries.kept[0].next_at == NOW + timedelta(seconds=30)
+    assert states(deliveries)[1] == (State.SKIPPED, "expired", None)
+
+
+@pytest.mark.asyncio
+async def test_says_nothing_of_a_secret_in_the_logs() -> None:
+    """ASVS 16.2.5: whatever becomes of the letter, only its id is logged."""
+    clock = FixedClock(NOW)
+    answers = (PutOffError(451, "later"), RefusedError(550, "no"), None)
+    news = news_of(a_letter_due(code="481516"), TRACE)
+    due = Due(letter=letter_to(VIEWER, news), attempts=0, written_at=NOW)
+
+    with capture_logs() as logs:
+        for answer in answers:
+            postbox = FakePostbox(clock, answer)
+            await Mailer(FakeDeliveries(), FakeWriter(), postbox, clock).perform([due])
+
+    assert len(logs) == 3
+    assert {entry["fact"] for entry in logs} == {str(LETTER_ID)}
+    for hidden in (SECRET, "481516", VIEWER):
+        assert hidden not in str(logs)

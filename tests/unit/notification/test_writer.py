@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notification.adapters.writer import MailWriter
-from notification.domain import Circumstances, Fact, receipt_of, reminder_of, reversal_of
+from notification.domain import Circumstances, InvoiceFact, receipt_of, reminder_of, reversal_of
 from notification.ports import Due, UnwritableError
 from shared.events import InvoicePublished
 from tests.unit.notification.notification_builders import (
@@ -31,7 +31,7 @@ from tests.unit.notification.notification_builders import (
 
 LINK = f"https://factures.exemple.test/q/{TOKEN}"
 NO_BREAK = re.compile("[\u00a0\u202f]")
-EVERY_FACT: tuple[Fact, ...] = (
+EVERY_FACT: tuple[InvoiceFact, ...] = (
     a_publication(),
     receipt_of(a_captured_payment(), TRACE),
     reversal_of(a_reversed_payment(), TRACE),
@@ -82,7 +82,7 @@ def read(due: Due, circumstances: Circumstances, sender_name: str = "") -> Email
 
 
 def texts(
-    fact: Fact, *events: InvoicePublished, paid_cents: int = 0, asked: str | None = None
+    fact: InvoiceFact, *events: InvoicePublished, paid_cents: int = 0, asked: str | None = None
 ) -> tuple[str, str, str]:
     """Return subject, plain text and HTML of the only letter about `fact`."""
     known = events or (a_published_invoice(),)
@@ -119,7 +119,7 @@ def test_announces_an_invoice_with_amount_due_date_and_one_button() -> None:
 
 
 @pytest.mark.parametrize("fact", EVERY_FACT, ids=lambda fact: fact.kind)
-def test_makes_pages_that_everybody_can_read(fact: Fact) -> None:
+def test_makes_pages_that_everybody_can_read(fact: InvoiceFact) -> None:
     """Language, one heading, row headings, nothing loaded from elsewhere (RGAA 8.3, 9.1, 5.7)."""
     _, _, html = texts(fact, paid_cents=42_50 if fact.kind == "receipt" else 0)
     page = Page(html)
@@ -133,7 +133,7 @@ def test_makes_pages_that_everybody_can_read(fact: Fact) -> None:
 
 
 @pytest.mark.parametrize("fact", EVERY_FACT, ids=lambda fact: fact.kind)
-def test_says_how_to_check_the_sender_and_how_to_stop(fact: Fact) -> None:
+def test_says_how_to_check_the_sender_and_how_to_stop(fact: InvoiceFact) -> None:
     """A reader must be able to tell it from a fraud, without clicking."""
     _, plain, html = texts(fact)
 
@@ -283,7 +283,7 @@ def test_numbers_the_later_reminders() -> None:
 
 
 @pytest.mark.parametrize("fact", EVERY_FACT, ids=lambda fact: fact.kind)
-def test_shows_hostile_names_as_text(fact: Fact) -> None:
+def test_shows_hostile_names_as_text(fact: InvoiceFact) -> None:
     """Neither markup nor template code from a name is ever run (ASVS 1.3.7)."""
     name = 'Zoé <script>alert("x")</script> {{ 7 * 7 }} {% include "x" %}'
     invoice = a_published_invoice(
@@ -315,7 +315,8 @@ def test_lets_no_name_break_a_header() -> None:
     assert mail["From"].addresses[0].display_name == "Ville Bcc: autre@exemple.test"
 
 
-@settings(max_examples=60)
+# No deadline: the first example compiles the templates.
+@settings(max_examples=60, deadline=None)
 @given(name=st.text(min_size=1, max_size=200), subject=st.text(min_size=1, max_size=200))
 def test_writes_a_sound_mail_whatever_the_names_are(name: str, subject: str) -> None:
     """The sender's address and the list of headers never change."""

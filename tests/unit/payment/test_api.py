@@ -107,10 +107,8 @@ class Desk:
             refused=(refused,),
         )
 
-    async def payability(self, invoice_id: UUID) -> Payability | None:
-        if invoice_id != INVOICE_ID:
-            return None
-        return Payability(
+    async def payabilities(self, invoice_ids: Sequence[UUID]) -> dict[UUID, Payability]:
+        held = Payability(
             payable=False,
             reason=Reason.IN_FLIGHT,
             sentence="Un paiement de cette facture est déjà en cours.",
@@ -119,6 +117,7 @@ class Desk:
             accounts=(("lyra", "saint-aubin-carte"),),
             in_flight_until=self.attempt.expires_at,
         )
+        return {INVOICE_ID: held} if INVOICE_ID in invoice_ids else {}
 
     async def find(self, payment_id: UUID) -> Attempt | None:
         return self.attempt if payment_id == PAYMENT_ID else None
@@ -226,6 +225,7 @@ async def test_starts_a_payment_and_hands_out_the_form(client: Client, desk: Des
         ("GET", f"/v1/payments/{PAYMENT_ID}/history"),
         ("POST", "/v1/payments/quote"),
         ("GET", f"/v1/invoices/{INVOICE_ID}/payability"),
+        ("POST", "/v1/invoices/payability"),
         ("GET", "/v1/attempts?needs=people"),
         ("POST", "/v1/parity"),
         ("GET", "/v1/parity"),
@@ -467,6 +467,19 @@ async def test_says_why_an_invoice_cannot_be_paid(client: Client) -> None:
     )
     assert [{"provider": "lyra", "account": "saint-aubin-carte"}] == found["accounts"]
     assert unknown.status == 404
+
+
+async def test_says_it_of_several_invoices_in_one_go(client: Client) -> None:
+    """One question for a page of invoices; what is not known is left out, twice is once."""
+    body = {"invoice_ids": [str(INVOICE_ID), str(PAYMENT_ID), str(INVOICE_ID)]}
+
+    answer = await client.post("/v1/invoices/payability", json=body, headers=GATEWAY)
+    empty = await client.post("/v1/invoices/payability", json={"invoice_ids": []}, headers=GATEWAY)
+
+    found = await answer.json()
+    assert [str(INVOICE_ID)] == list(found)
+    assert "payment-in-progress" == found[str(INVOICE_ID)]["reason"]
+    assert empty.status == 422
 
 
 async def test_shows_the_history_and_what_waits_for_people(client: Client) -> None:

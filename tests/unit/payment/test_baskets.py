@@ -28,7 +28,7 @@ from payment.domain import (
     split,
 )
 from payment.domain.baskets import AmountRefusedError
-from payment.handlers.quote_payment import UnknownInvoiceError, payability, quote_payment
+from payment.handlers.quote_payment import UnknownInvoiceError, payabilities, quote_payment
 from shared.clock import FixedClock
 from tests.unit.payment.payment_builders import (
     INVOICE_ID,
@@ -340,15 +340,14 @@ async def test_shows_whether_and_until_when_an_invoice_is_held() -> None:
     units = FakeUnits()
     providers = FakeProviders(FakeProvider(units))
     clock = FixedClock(NOW)
-    assert await payability(INVOICE_ID, units.open, providers, clock) is None
+    assert await payabilities([INVOICE_ID], units.open, providers, clock) == {}
     async with units.open() as unit:
         await unit.invoices.keep([a_published_invoice()])
 
-    free = await payability(INVOICE_ID, units.open, providers, clock)
+    [free] = (await payabilities([INVOICE_ID], units.open, providers, clock)).values()
     units.memory.attempts[INVOICE_ID] = an_attempt()
-    held = await payability(INVOICE_ID, units.open, providers, clock)
+    [held] = (await payabilities([INVOICE_ID], units.open, providers, clock)).values()
 
-    assert free is not None
     assert (True, None, "", 41_00, (("lyra", "saint-aubin-carte"),)) == (
         free.payable,
         free.reason,
@@ -356,7 +355,6 @@ async def test_shows_whether_and_until_when_an_invoice_is_held() -> None:
         free.outstanding_cents,
         free.accounts,
     )
-    assert held is not None
     assert (False, Reason.IN_FLIGHT, an_attempt().expires_at) == (
         held.payable,
         held.reason,
@@ -377,7 +375,7 @@ async def test_what_is_too_much_for_one_payment_may_be_paid_in_parts(
     async with units.open() as unit:
         await unit.invoices.keep([a_published_invoice()])
 
-    found = await payability(INVOICE_ID, units.open, providers, FixedClock(NOW))
+    clock = FixedClock(NOW)
+    [found] = (await payabilities([INVOICE_ID], units.open, providers, clock)).values()
 
-    assert found is not None
     assert (reason is None, reason) == (found.payable, found.reason)

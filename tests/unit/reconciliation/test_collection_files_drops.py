@@ -13,7 +13,6 @@ from aiohttp.test_utils import TestServer
 
 from reconciliation.adapters import drops
 from reconciliation.adapters.drops import FileDrops
-from reconciliation.domain.addresses import Rule
 from reconciliation.domain.destinations import (
     S3,
     DestinationError,
@@ -23,6 +22,7 @@ from reconciliation.domain.destinations import (
     split,
     with_kept_secrets,
 )
+from shared.addresses import Rule
 from tests.sftp import PASSWORD, USER, SftpServer
 
 pytestmark = pytest.mark.enable_socket

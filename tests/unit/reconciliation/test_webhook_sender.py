@@ -9,10 +9,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from reconciliation.adapters.webhook_sender import KEPT_BYTES, WebhookSender, look_up
-from reconciliation.domain.addresses import ForbiddenUrlError, Rule
+from reconciliation.adapters.webhook_sender import KEPT_BYTES, WebhookSender
 from reconciliation.domain.webhooks import Outcome
 from reconciliation.ports import Call
+from shared.addresses import ForbiddenUrlError, Rule
+from shared.outgoing import look_up
 
 pytestmark = pytest.mark.enable_socket
 
@@ -196,7 +197,7 @@ async def test_judges_the_name_at_each_call(make: Make, receiver: Receiver) -> N
     url = "https://biller.example.fr/hook"
 
     await sender.check(url)
-    sender._lookup = lambda _host: ["127.0.0.1"]
+    sender._way._lookup = lambda _host: ["127.0.0.1"]
     call = await sender.send(url, HEADERS, b"{}")
 
     assert call.outcome is Outcome.FORBIDDEN
@@ -212,7 +213,7 @@ async def test_connects_to_the_address_that_was_judged(make: Make, receiver: Rec
         return ["127.0.0.1"]
 
     sender = make()
-    sender._lookup = answer
+    sender._way._lookup = answer
 
     call = await sender.send(receiver.url(host="localhost"), HEADERS, b"{}")
 
@@ -224,7 +225,7 @@ async def test_connects_to_the_address_that_was_judged(make: Make, receiver: Rec
 async def test_the_last_door_is_the_socket(make: Make) -> None:
     """An address that came past the resolver is judged before it is connected to."""
     sender = make(allows_private=False)
-    sender._session.connector._resolver._resolve = _anything  # type: ignore[union-attr]
+    sender._way.session.connector._resolver._resolve = _anything  # type: ignore[union-attr]
 
     call = await sender.send("https://biller.example.fr/", HEADERS, b"{}")
 
@@ -256,7 +257,7 @@ async def test_a_name_without_address_cannot_be_registered(make: Make) -> None:
         raise OSError(-2, "Name or service not known")
 
     sender = make(allows_private=False)
-    sender._lookup = unknown
+    sender._way._lookup = unknown
 
     with pytest.raises(ForbiddenUrlError, match="n’a pas d’adresse"):
         await sender.check("https://biller.example.fr/")

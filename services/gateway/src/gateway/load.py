@@ -10,14 +10,18 @@ from uuid import uuid4
 import msgspec
 
 from gateway.adapters.passwords import Passwords
+from gateway.adapters.vault import Vault, sealing_keys
 from gateway.settings import Settings
-from gateway.store import Person, PostgresPeople, digest
-from gateway.town_file import AuthorityEntry, CitizenEntry, TownFile, read
+from gateway.store import Person, PostgresPeople, PostgresPortal, digest
+from gateway.town_file import AgentEntry, AuthorityEntry, CitizenEntry, TownFile, read
 from shared import environment, logs
 from shared.errors import QuittanceError
-from shared.events import AuthorityConfigured, ContactUpdated
-from shared.events.authority_configured import KafkaBiller
+from shared.events import AuthorityConfigured
+from shared.events.authority_configured import KafkaBiller, Regie
 from shared.postgres import Database, Transaction
+
+TOTP_LABEL = "Application de codes"
+"""What an agent reads in their list of second factors, as if they had named it nothing."""
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,10 +33,10 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     citizens: int = 0
 
 
-async def load(town: TownFile, database: Database, passwords: Passwords) -> Loaded:
+async def load(town: TownFile, database: Database, passwords: Passwords, vault: Vault) -> Loaded:
     """Set everything in one transaction; the same file again changes and says nothing.
 
-    Who gets another password is logged out everywhere.
+    Who gets another password, or another secret of an application, is logged out everywhere.
     """
     async with database.reading() as connection:
         people = PostgresPeople(connection)
@@ -69,9 +73,7 @@ async def load(town: TownFile, database: Database, passwords: Passwords) -> Load
         changed_agents = [
             agent.login
             for agent in town.agents
-            if await people.keep_agent(
-                agent.login.lower(), hashes[agent.login.lower()], agent.authority
-            )
+            if await _keep_agent(agent, hashes[agent.login.lower()], people, vault, transaction)
         ]
         changed_citizens = [
             citizen.email
@@ -88,8 +90,9 @@ async def load(town: TownFile, database: Database, passwords: Passwords) -> Load
 
 async def _hash(passwords: Passwords, known: Person | None, password: str) -> str:
     """Return the hash that is kept already, when it is of this password; else a new one."""
-    if known is not None and await passwords.matches(known.password_hash, password):
-        return known.password_hash
+    kept = known.password_hash if known else None
+    if kept is not None and await passwords.matches(kept, password):
+        return kept
     return await passwords.hash(password)
 
 
@@ -101,13 +104,20 @@ def _kafka_billers(town: TownFile, entry: AuthorityEntry) -> tuple[KafkaBiller, 
     )
 
 
+def _content(entry: AuthorityEntry, billers: tuple[KafkaBiller, ...]) -> dict[str, object]:
+    """Return what is kept of an authority: all that the event says, and what pages show."""
+    kept: dict[str, object] = {"regies": entry.regies, "billers": billers, "name": entry.name}
+    kept |= {"second_proof": True} if entry.second_proof else {}
+    return kept | ({"appearance": entry.appearance} if entry.appearance else {})
+
+
 async def _keep_authority(
     entry: AuthorityEntry,
     billers: tuple[KafkaBiller, ...],
     people: PostgresPeople,
     transaction: Transaction,
 ) -> bool:
-    content = msgspec.json.encode((entry, billers) if billers else entry, order="sorted")
+    content = msgspec.json.encode(_content(entry, billers), order="sorted")
     known = await people.find_authority(entry.authority)
     if known is not None and known[1] == content:
         return False
@@ -118,13 +128,33 @@ async def _keep_authority(
             AuthorityConfigured(
                 authority=entry.authority,
                 name=entry.name,
-                regies=entry.regies,
+                regies=tuple(
+                    msgspec.convert(regie, Regie, from_attributes=True) for regie in entry.regies
+                ),
                 billers=billers,
                 revision=revision,
                 configured_at=transaction.clock.now(),
             )
         ]
     )
+    return True
+
+
+async def _keep_agent(
+    entry: AgentEntry,
+    password_hash: str,
+    people: PostgresPeople,
+    vault: Vault,
+    transaction: Transaction,
+) -> bool:
+    login = entry.login.lower()
+    has_changed = await people.keep_agent(login, password_hash, entry.authority)
+    if entry.totp_secret is None:
+        return has_changed
+    secret = entry.totp_secret.encode()
+    if secret in [vault.open(sealed) for sealed in await people.totp_secrets(login)]:
+        return has_changed
+    await people.set_totp(login, TOTP_LABEL, vault.seal(secret), transaction.clock.now())
     return True
 
 
@@ -139,9 +169,9 @@ async def _keep_citizen(
     if kept is None:
         return False
     if kept.is_newly_verified:
-        await transaction.publish(
-            [ContactUpdated(account_id=kept.account_id, email=email, updated_at=now)]
-        )
+        # With what its owner may have chosen before: the event replaces what was told.
+        contact = await PostgresPortal(transaction).contact(kept.account_id, now)
+        await transaction.publish([contact] if contact else [])
     return True
 
 
@@ -149,7 +179,8 @@ async def _run(town: TownFile, settings: Settings) -> Loaded:
     database = await Database.connect(settings.database_url, size=1, service="gateway")
     passwords = Passwords()
     try:
-        return await load(town, database, passwords)
+        vault = Vault(sealing_keys(settings.token_signing_key, settings.token_previous_key))
+        return await load(town, database, passwords, vault)
     finally:
         passwords.close()
         await database.close()

@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from gateway.adapters.totp import is_secret
+from gateway.appearance_file import problems_of_appearance, problems_of_other_means
+from gateway.ports.appearance import Appearance, Contact, OtherMeans
 from shared.errors import SettingsError
 from shared.events.authority_configured import Regie
 
@@ -20,12 +23,22 @@ FEWEST_CHARACTERS_OF_SECRET = 10
 _TOPIC_PART = re.compile(r"[A-Za-z0-9_-]{3,100}")
 
 
-class AuthorityEntry(msgspec.Struct, frozen=True, kw_only=True):
+class RegieEntry(Regie, frozen=True, kw_only=True, omit_defaults=True):
+    """A régie, and what only the portal tells of it: who answers, how else it is paid."""
+
+    contact: Contact | None = None
+    other_means: OtherMeans | None = None
+
+
+class AuthorityEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An authority and its régies."""
 
     authority: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{1,62}$")]
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    regies: Annotated[tuple[Regie, ...], msgspec.Meta(min_length=1)]
+    regies: Annotated[tuple[RegieEntry, ...], msgspec.Meta(min_length=1)]
+    appearance: Appearance | None = None
+    second_proof: bool = False
+    """Whether number and sum are asked for before a paper's code shows the document (K9)."""
 
 
 class BillerEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +57,12 @@ class BillerEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent of an authority."""
+    """An agent of an authority; with `totp_secret` their application needs no first login."""
 
     login: Annotated[str, msgspec.Meta(pattern=r"^\S{3,254}$")]
     password: Password
     authority: str
+    totp_secret: Annotated[str, msgspec.Meta(pattern=r"^[A-Z2-7]{26,64}$")] | None = None
 
 
 class CitizenEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,12 +168,25 @@ def _contradictions(town: TownFile) -> Iterable[str]:
     for position, entry in enumerate(town.authorities):
         for code in _repeated([regie.code for regie in entry.regies]):
             yield f"/authorities/{position}/regies: {code} comes twice"
+        yield from _problems_of_look(entry, f"/authorities/{position}")
     regies = {entry.authority: {regie.code for regie in entry.regies} for entry in town.authorities}
     for position, biller in enumerate(town.billers):
         yield from _contradictions_of_biller(biller, regies, f"/billers/{position}")
     for position, agent in enumerate(town.agents):
         if agent.authority not in regies:
             yield f"/agents/{position}/authority: {agent.authority} is not among the authorities"
+        if agent.totp_secret is not None and not is_secret(agent.totp_secret):
+            yield f"/agents/{position}/totp_secret: is not base32 of 128 bits or more"
+
+
+def _problems_of_look(entry: AuthorityEntry, place: str) -> Iterable[str]:
+    if entry.appearance is not None:
+        yield from problems_of_appearance(entry.appearance, f"{place}/appearance")
+    for position, regie in enumerate(entry.regies):
+        if regie.other_means is not None:
+            yield from problems_of_other_means(
+                regie.other_means, f"{place}/regies/{position}/other_means"
+            )
 
 
 def _contradictions_of_biller(

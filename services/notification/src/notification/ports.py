@@ -1,14 +1,26 @@
 """What the handlers and the worker need from the outside."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
-from notification.domain import Circumstances, Fact, Invoice, Letter, Movement, State
-from shared.errors import PermanentError, TransientError
+from notification.domain import (
+    Circumstances,
+    Contact,
+    Device,
+    DeviceName,
+    Invoice,
+    Letter,
+    Movement,
+    Parked,
+    Push,
+    PushCircumstances,
+    State,
+)
+from shared.errors import DomainError, PermanentError, TransientError
 from shared.events import ContactUpdated
 
 
@@ -39,15 +51,15 @@ class Office(Protocol):
         """Return the captured payments known, each with the address its receipt was asked at."""
         ...
 
-    async def park(self, facts: Sequence[Fact]) -> None:
+    async def park(self, facts: Sequence[Parked]) -> None:
         """Put facts aside until what they await has arrived; one already there stays."""
         ...
 
-    async def parked(self, arrived: Collection[UUID]) -> list[Fact]:
+    async def parked(self, arrived: Collection[UUID]) -> list[Parked]:
         """Return, locked, the facts put aside that await one of these ids."""
         ...
 
-    async def unpark(self, facts: Sequence[Fact]) -> None:
+    async def unpark(self, facts: Sequence[Parked]) -> None:
         """Forget that these facts were put aside."""
         ...
 
@@ -57,6 +69,41 @@ class Office(Protocol):
 
     async def keep_wish(self, contact: ContactUpdated) -> None:
         """Remember whether the account wants e-mail, at each address it ever proved."""
+        ...
+
+    async def lock_accounts(self, account_ids: Collection[UUID]) -> dict[UUID, Contact]:
+        """Return the accounts known, holding a lock on each of these ids, known or not.
+
+        The lock makes facts about one account wait for each other, as it does for invoices.
+        """
+        ...
+
+    async def contacts(self, account_ids: Collection[UUID]) -> dict[UUID, Contact]:
+        """Return the accounts known, closed ones too, without a lock."""
+        ...
+
+    async def keep_contact(self, contact: ContactUpdated) -> None:
+        """Remember an account's address and wishes in place of earlier ones.
+
+        Of a closed account (no address) nothing stays but that it is closed: its devices, what it
+        sees and its pushes are removed.
+        """
+        ...
+
+    async def keep_viewers(self, viewers: Collection[tuple[UUID, UUID]]) -> None:
+        """Remember (invoice, account) pairs, but for accounts that are closed."""
+        ...
+
+    async def viewers(self, invoice_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
+        """Return which accounts see each invoice."""
+        ...
+
+    async def devices(self, account_ids: Collection[UUID]) -> list[Device]:
+        """Return the devices of these accounts."""
+        ...
+
+    async def add_pushes(self, pushes: Sequence[Push]) -> None:
+        """Add pushes to send; one about the same fact to the same device is left as it is."""
         ...
 
 
@@ -94,6 +141,118 @@ class Deliveries(Protocol):
 
     async def keep(self, attempts: Sequence[Attempt]) -> None:
         """Record what became of letters and let go of them."""
+        ...
+
+
+class DuePush(msgspec.Struct, frozen=True, kw_only=True):
+    """A push claimed by this replica; `attempts` were made before."""
+
+    push: Push
+    attempts: int
+    written_at: datetime
+
+
+class PushAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a push; `gone_endpoint` is one that the push service knows no more."""
+
+    push_id: UUID
+    state: State
+    at: datetime
+    reason: str | None = None
+    code: int | None = None
+    answer: str | None = None
+    next_at: datetime | None = None
+    was_tried: bool = True
+    gone_endpoint: str | None = None
+
+
+class Pushes(Protocol):
+    """The pushes to send, each call in a transaction of its own."""
+
+    async def claim(self, limit: int, *, busy: Collection[str]) -> list[DuePush]:
+        """Hold at most `limit` pushes that are due, all of one push service, under a lease.
+
+        Push services that are `busy` here, or that asked to be left alone, are stepped over.
+        """
+        ...
+
+    async def circumstances(self, pushes: Sequence[Push]) -> PushCircumstances:
+        """Return what is known now of all that these pushes are about."""
+        ...
+
+    async def keep(self, attempts: Sequence[PushAttempt]) -> None:
+        """Record what became of pushes, let go of them, and remove devices that are gone."""
+        ...
+
+    async def pause(self, host: str, until: datetime) -> None:
+        """Leave a push service alone until then, on every replica."""
+        ...
+
+
+class PushAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a push service said."""
+
+    status: int
+    words: str
+    retry_after: timedelta | None = None
+
+
+class SilentError(TransientError):
+    """No answer from a push service: whether it took the push is not known."""
+
+    slug = "push-service-silent"
+
+
+class PushService(Protocol):
+    """Takes pushes to the push services."""
+
+    async def send(self, push: Push, device: Device) -> PushAnswer:
+        """Return the answer, whatever it is, within seconds.
+
+        Raises:
+            SilentError: there was none, so the push may or may not have been taken.
+            UnwritableError: the device's keys or endpoint cannot be used.
+        """
+        ...
+
+
+class TooManyDevicesError(DomainError):
+    """The account has as many devices as it may have."""
+
+    slug = "too-many-devices"
+
+
+class AccountClosedError(DomainError):
+    """The account is closed: it has no devices."""
+
+    slug = "account-closed"
+
+
+class Devices(Protocol):
+    """The devices of accounts, each call in a transaction of its own."""
+
+    async def register(self, device: Device, *, at_most: int) -> None:
+        """Keep a device in place of an earlier one of its name.
+
+        An endpoint that another account, or the same under another name, had registered is moved:
+        a telephone that people share speaks to whom it belongs now.
+
+        Raises:
+            TooManyDevicesError: it would be one more than `at_most`.
+            AccountClosedError: the account is closed.
+        """
+        ...
+
+    async def of_account(self, account_id: UUID) -> list[Device]:
+        """Return the devices of an account, the oldest first."""
+        ...
+
+    async def remove(self, name: DeviceName) -> bool:
+        """Forget a device; return whether there was one."""
+        ...
+
+    async def try_out(self, name: DeviceName) -> bool:
+        """Have a push sent to a device for trial; return whether there is one."""
         ...
 
 

@@ -23,7 +23,7 @@ from payment.handlers.close_expired import close_expired
 from payment.handlers.compare_statement import compare_statement, keep_statement
 from payment.handlers.on_invoice_published import on_invoice_published
 from payment.handlers.on_invoice_withdrawn import on_invoice_withdrawn
-from payment.handlers.quote_payment import payability, quote_payment
+from payment.handlers.quote_payment import payabilities, quote_payment
 from payment.handlers.start_payment import Demand, start_payment
 from payment.handlers.take_notice import take_notice
 from payment.ports import PaymentForm, Poll, Provider, Providers, RawNotice, UnclearAttempt
@@ -85,9 +85,9 @@ class Till:
             demand.invoice_ids, demand.amount_cents, self.open, self._providers, self._clock
         )
 
-    async def payability(self, invoice_id: UUID) -> Payability | None:
-        """Return whether an invoice can be paid online."""
-        return await payability(invoice_id, self.open, self._providers, self._clock)
+    async def payabilities(self, invoice_ids: Sequence[UUID]) -> dict[UUID, Payability]:
+        """Return whether invoices can be paid online; unknown ones are left out."""
+        return await payabilities(invoice_ids, self.open, self._providers, self._clock)
 
     async def find(self, payment_id: UUID) -> Attempt | None:
         """Return an attempt."""

@@ -9,20 +9,22 @@ from publication.adapters.jobs import Limits
 from publication.adapters.press import Press, PressSettings
 from publication.adapters.print_run import ProcessBinder
 from publication.api import documents, previews
+from publication.api.pages import PageDoors
 from publication.api.print_runs import PrintRunDoors
-from publication.domain import PrintRun
+from publication.domain import PrintRun, pages_folder
 from publication.handlers.bind_print_run import PrintRunBinder
 from publication.handlers.find_print_run import find_merged_file, find_print_run
 from publication.handlers.on_authority_configured import on_authority_configured
 from publication.handlers.on_invoice_generated import on_invoice_generated
 from publication.handlers.on_invoice_withdrawn import on_invoice_withdrawn
 from publication.handlers.preview_invoice import preview_invoice
+from publication.handlers.show_pages import PageShower
 from publication.ports import Claim, Demand, PrintRunClaim, PrintRunStanding, PrintRunState
 from publication.settings import Settings
 from publication.store import PostgresFolders, PostgresPrintRuns
 from publication.worker import OpenUnit, Publisher
 from shared.auth import JwksAuthenticator, Principal
-from shared.clock import SystemClock, paris_date
+from shared.clock import Clock, SystemClock, paris_date
 from shared.envelope import Message
 from shared.events import AuthorityConfigured, Event, InvoiceGenerated, InvoiceWithdrawn
 from shared.events.authority_configured import StampPlace
@@ -63,7 +65,7 @@ class _Folders:
     """The wiring of folders: their transactions, and what happens to them by the clock."""
 
     def __init__(
-        self, settings: Settings, database: Database, storage: Storage, clock: SystemClock
+        self, settings: Settings, database: Database, storage: Storage, clock: Clock
     ) -> None:
         self._settings = settings
         self._database = database
@@ -106,6 +108,8 @@ class _Folders:
             keys = await folders.discarded(PURGED_AT_ONCE)
         for key in keys:
             await self._storage.delete(key)
+            # The pictures of its pages go with it.
+            await self._storage.delete_below(pages_folder(key))
         async with self.open_unit() as unit:
             await unit.folders.forget_discarded(keys)
 
@@ -188,6 +192,7 @@ async def run(settings: Settings) -> None:
 
     press = Press(_press_settings(settings), folders.places)
     publisher = _publisher(settings, folders.open_unit, storage, press, clock)
+    shower = PageShower(press, storage, folders.reading)
     print_runs = _PrintRuns(settings, database, storage, clock)
     # Whatever carries this name was held by an earlier life of this replica, which is over.
     await folders.release_own()
@@ -199,6 +204,7 @@ async def run(settings: Settings) -> None:
         [
             *documents.operations(folders.reading, storage, settings.public_url),
             *print_runs.operations(),
+            *PageDoors(folders.reading, pages=shower.pages, picture=shower.picture).operations(),
             *previews.operations(preview),
         ],
         authenticator=JwksAuthenticator(settings.jwks_url, settings.token_issuer),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from publication.domain import FolderState, Letter, Standing
+from publication.domain import FolderState, Letter, Pages, Standing
 from shared.envelope import Message
 from shared.errors import DomainError, PermanentError, TransientError
 from shared.events import Event, InvoiceGenerated, InvoicePublished
@@ -33,6 +33,18 @@ class UnpublishableError(DomainError):
         super().__init__(code, sentence)
         self.code = code
         self.sentence = sentence
+
+
+class UndrawableError(DomainError):
+    """A document, or a page of it, cannot be shown as a picture; the message is a stable code."""
+
+    slug = "undrawable"
+
+
+class PressAwayError(TransientError):
+    """No process can open a document now, or too many wait for one."""
+
+    slug = "press-away"
 
 
 class UnknownDepositError(DomainError):
@@ -206,6 +218,23 @@ class PreviewMaker(Protocol):
 
     async def preview(self, claim: Claim, original: bytes | None) -> Paper:
         """Return the paper of a claim, each page marked as one that was not published."""
+        ...
+
+
+class PageMaker(Protocol):
+    """Looks at the pages of a published document and draws them, off the event loop.
+
+    Both raise:
+        UndrawableError: it cannot be read within the limits.
+        PressAwayError: nobody can look now.
+    """
+
+    async def look(self, pdf: bytes, widest: int) -> Pages:
+        """Return its pages, drawn `widest` pixels wide."""
+        ...
+
+    async def draw(self, pdf: bytes, number: int, width: int) -> bytes:
+        """Return the picture of a page, from 1."""
         ...
 
 

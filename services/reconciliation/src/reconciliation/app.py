@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciliation.adapters.drops import FileDrops
+from reconciliation.adapters.printing import TypstPrinter
 from reconciliation.adapters.sealing import FernetSealer
 from reconciliation.adapters.webhook_sender import WebhookSender
 from reconciliation.api.books import Doors
 from reconciliation.api.deliveries import DeliveryDoors
 from reconciliation.api.files import FileDoors
+from reconciliation.api.receipts import ReceiptDoors
 from reconciliation.api.totals import TotalDoors
 from reconciliation.api.webhooks import WebhookDoors
-from reconciliation.domain.addresses import Rule
 from reconciliation.handlers.close_days import close_days
 from reconciliation.handlers.on_authority_configured import on_authority_configured
 from reconciliation.handlers.on_invoice_published import on_invoice_published
@@ -25,14 +26,16 @@ from reconciliation.handlers.on_payment_reversed import on_payment_reversed
 from reconciliation.handlers.order_collection_files import CollectionFileDesk
 from reconciliation.handlers.remind import remind
 from reconciliation.handlers.write_collection_files import FileWriter
-from reconciliation.ports import Books, Webhooks
+from reconciliation.ports import Books, OpenUnit, Webhooks
 from reconciliation.settings import Settings
 from reconciliation.store.books import PostgresBooks
 from reconciliation.store.deliveries import PostgresDeliveries, PostgresUpkeep
 from reconciliation.store.files import PostgresFiles
+from reconciliation.store.receipts import PostgresReceipts
 from reconciliation.store.webhooks import PostgresWebhooks
 from reconciliation.worker import LEASE, Courier
 from shared import metrics
+from shared.addresses import Rule
 from shared.auth import JwksAuthenticator
 from shared.clock import Clock, SystemClock
 from shared.envelope import Message
@@ -92,25 +95,19 @@ async def run(settings: Settings) -> None:
         async with database.transaction() as transaction:
             yield _Unit(transaction)
 
-    async def reminding(stopping: asyncio.Event) -> None:
-        await repeat(
-            "reminders",
-            lambda: remind(open_unit, clock, settings.reminder_after_days),
-            settings.reminder_interval_seconds,
-            stopping,
-        )
-
     consumer = _consumer(settings, database, producer)
     sealer = FernetSealer(settings.webhook_key)
     swift, slow = (_sender(settings, is_struggling=struggles) for struggles in (False, True))
     upkeep = PostgresUpkeep(database)
     files = _Files(settings, database, sealer)
+    quittances = _Quittances(database)
     application = create_application(
         SERVICE,
         [
             *Doors(open_unit, clock).operations(),
             *WebhookDoors(open_unit, swift, sealer, clock).operations(),
             *DeliveryDoors(open_unit, clock).operations(),
+            *quittances.operations(),
             *files.operations(),
         ],
         authenticator=JwksAuthenticator(settings.jwks_url, settings.token_issuer),
@@ -127,17 +124,49 @@ async def run(settings: Settings) -> None:
             [
                 consumer.run,
                 Relay(database, producer).run,
-                reminding,
+                _reminding(settings, open_unit, clock),
                 *_telling(settings, database, sealer, swift, slow),
                 *_upkeep_loops(upkeep, clock),
                 *files.loops(),
             ],
         )
     finally:
+        quittances.close()
         await swift.close()
         await slow.close()
         await producer.stop()
         await database.close()
+
+
+def _reminding(settings: Settings, open_unit: OpenUnit, clock: Clock) -> Loop:
+    async def reminding(stopping: asyncio.Event) -> None:
+        await repeat(
+            "reminders",
+            lambda: remind(open_unit, clock, settings.reminder_after_days),
+            settings.reminder_interval_seconds,
+            stopping,
+        )
+
+    return reminding
+
+
+class _Quittances:
+    """The wiring of quittances: their doors, and who sets them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._printer = TypstPrinter()
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[PostgresReceipts]:
+        async with self._database.reading() as connection:
+            yield PostgresReceipts(connection)
+
+    def operations(self) -> list[Operation]:
+        return ReceiptDoors(self._open, self._printer, self._database.clock).operations()
+
+    def close(self) -> None:
+        self._printer.close()
 
 
 class _Files:
@@ -197,15 +226,38 @@ def _consumer(settings: Settings, database: Database, producer: Producer) -> Con
     ) -> None:
         await on_authority_configured(messages, PostgresBooks(transaction.connection))
 
+    async def published(
+        messages: Sequence[Message[InvoicePublished]], transaction: Transaction
+    ) -> None:
+        connection = transaction.connection
+        await on_invoice_published(
+            messages,
+            PostgresBooks(connection),
+            PostgresReceipts(connection),
+            transaction.clock.now(),
+        )
+
+    async def captured(
+        messages: Sequence[Message[PaymentCaptured]], transaction: Transaction
+    ) -> None:
+        connection = transaction.connection
+        await on_payment_captured(
+            messages,
+            PostgresBooks(connection),
+            PostgresWebhooks(connection),
+            PostgresReceipts(connection),
+            transaction.clock.now(),
+        )
+
     return Consumer(
         SERVICE,
         settings,
         database,
         producer,
         {
-            InvoicePublished: _booked(on_invoice_published),
+            InvoicePublished: published,
             InvoiceWithdrawn: _booked(on_invoice_withdrawn),
-            PaymentCaptured: _announced(on_payment_captured),
+            PaymentCaptured: captured,
             PaymentReversed: _announced(on_payment_reversed),
             AuthorityConfigured: configured,
         },

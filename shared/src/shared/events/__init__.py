@@ -3,10 +3,12 @@
 from shared.events.authority_configured import AuthorityConfigured
 from shared.events.contact_updated import ContactUpdated
 from shared.events.event import Event
+from shared.events.invoice_appeared import InvoiceAppeared
 from shared.events.invoice_generated import InvoiceGenerated
 from shared.events.invoice_published import InvoicePublished
 from shared.events.invoice_refused import InvoiceRefused
 from shared.events.invoice_withdrawn import InvoiceWithdrawn
+from shared.events.letter_due import LetterDue
 from shared.events.payment_captured import PaymentCaptured
 from shared.events.payment_reversed import PaymentReversed
 from shared.events.reminder_due import ReminderDue
@@ -21,6 +23,8 @@ EVENTS: dict[str, type[Event]] = {
     "reminder.due.v1": ReminderDue,
     "contact.updated.v1": ContactUpdated,
     "authority.configured.v1": AuthorityConfigured,
+    "invoice.appeared.v1": InvoiceAppeared,
+    "letter.due.v1": LetterDue,
 }
 """CloudEvents type to struct, written out: a wire name is never computed from a class name."""
 
@@ -29,10 +33,12 @@ __all__ = [
     "AuthorityConfigured",
     "ContactUpdated",
     "Event",
+    "InvoiceAppeared",
     "InvoiceGenerated",
     "InvoicePublished",
     "InvoiceRefused",
     "InvoiceWithdrawn",
+    "LetterDue",
     "PaymentCaptured",
     "PaymentReversed",
     "ReminderDue",

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from shared.events.event import Event, Instant, NonEmpty
-from shared.events.invoice_generated import Kind, Payer, Route, StoredFile
+from shared.events.invoice_generated import Kind, Payer, PayerIdentity, Route, StoredFile
 
 
 class InvoicePublished(Event, frozen=True, kw_only=True):
@@ -43,6 +43,7 @@ class InvoicePublished(Event, frozen=True, kw_only=True):
     amount_cents: Annotated[int, msgspec.Meta(gt=0, le=99_999_999_99)]
     currency: Literal["EUR"]
     payer: Payer
+    payer_identity: PayerIdentity | None = None
     fiscal_year: int | None = None
     debt_reference: str | None = None
     token: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{22,64}$")]

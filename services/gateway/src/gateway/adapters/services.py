@@ -1,15 +1,15 @@
 """The other services, asked over HTTP for what needs an answer: a payment, a document, figures."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
-from typing import Any, TypeVar
 from uuid import UUID
 
 import aiohttp
-import msgspec
-import structlog
 
+from gateway.adapters.calls import QUICK
+from gateway.adapters.documents import DocumentCalls
+from gateway.gathering import Gathering
 from gateway.ports import (
     Collected,
     Delays,
@@ -19,25 +19,18 @@ from gateway.ports import (
     Quote,
     QuoteDemand,
     RefusedError,
-    ServiceUnavailableError,
     StartedPayment,
 )
 
-logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
-
-T = TypeVar("T")
-
-TIMEOUT = aiohttp.ClientTimeout(total=15, connect=3)
-QUICK = aiohttp.ClientTimeout(total=3, connect=1)
-"""For what a page can be shown without."""
 STARTING = aiohttp.ClientTimeout(total=60, connect=3)
 """Payment calls the provider meanwhile, and gives up after 45 seconds."""
 DOCUMENT_TIMEOUT = aiohttp.ClientTimeout(total=120, connect=3, sock_read=15)
-LONGEST_ANSWER_BYTES = 1_048_576
 PIECE_BYTES = 65_536
+PAYABILITIES_AT_ONCE = 100
+"""Half of what payment takes in one question."""
 
 
-class Services:
+class Services(DocumentCalls):
     """Calls to the other services with the gateway's own token; see `ports.OtherServices`."""
 
     def __init__(
@@ -48,13 +41,15 @@ class Services:
         payment_url: str,
         publication_url: str,
         figures_url: str,
+        reconciliation_url: str,
     ) -> None:
         """Call through `session`, with what `token` returns."""
-        self._session = session
-        self._token = token
+        super().__init__(session, token)
         self._payment_url = payment_url.rstrip("/")
         self._publication_url = publication_url.rstrip("/")
         self._figures_url = figures_url.rstrip("/")
+        self._reconciliation_url = reconciliation_url.rstrip("/")
+        self._payabilities = Gathering(self._ask_payabilities, at_most=PAYABILITIES_AT_ONCE)
 
     async def start_payment(self, demand: PaymentDemand) -> StartedPayment:
         """Open a payment; the same key again gives the same payment."""
@@ -67,9 +62,26 @@ class Services:
         return await self._call("POST", address, Quote, body=demand)
 
     async def payability(self, invoice_id: UUID) -> Payability:
-        """Return whether an invoice can be paid online now."""
-        address = f"{self._payment_url}/v1/invoices/{invoice_id}/payability"
-        return await self._call("GET", address, Payability, timeout=QUICK)
+        """Return whether an invoice can be paid online now.
+
+        Payment is asked in one go about all the invoices that are looked at meanwhile.
+
+        Raises:
+            RefusedError: payment does not know it, or not yet.
+        """
+        found = await self._payabilities.get(invoice_id)
+        if found is None:
+            raise RefusedError(404, {"code": "unknown-invoice"})
+        return found
+
+    async def _ask_payabilities(self, invoice_ids: Sequence[UUID]) -> Mapping[UUID, Payability]:
+        return await self._call(
+            "POST",
+            f"{self._payment_url}/v1/invoices/payability",
+            dict[UUID, Payability],
+            body={"invoice_ids": invoice_ids},
+            timeout=QUICK,
+        )
 
     async def payment(self, payment_id: UUID) -> PaymentState:
         """Return where a payment stands."""
@@ -103,73 +115,3 @@ class Services:
         """Return how long the steps take."""
         address = f"{self._figures_url}/figures/delays"
         return await self._call("GET", address, Delays, query={"authority": authority})
-
-    async def _call(
-        self,
-        method: str,
-        address: str,
-        shape: type[T],
-        *,
-        body: object = None,
-        query: dict[str, str] | None = None,
-        timeout: aiohttp.ClientTimeout = TIMEOUT,  # noqa: ASYNC109 - aiohttp's own
-    ) -> T:
-        async with self._answer(method, address, body=body, query=query, timeout=timeout) as answer:
-            received = await _read(answer)
-        try:
-            return msgspec.json.decode(received, type=shape)
-        except msgspec.DecodeError as error:
-            logger.warning("answer not understood", address=address, error=str(error))
-            raise ServiceUnavailableError(str(error)) from error
-
-    @asynccontextmanager
-    async def _answer(
-        self,
-        method: str,
-        address: str,
-        *,
-        body: object = None,
-        query: dict[str, str] | None = None,
-        timeout: aiohttp.ClientTimeout = TIMEOUT,  # noqa: ASYNC109 - aiohttp's own
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {"Authorization": f"Bearer {self._token()}"}
-        content = None
-        if body is not None:
-            content = msgspec.json.encode(body)
-            headers["Content-Type"] = "application/json"
-        try:
-            async with self._session.request(
-                method,
-                address,
-                params=query,
-                data=content,
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
-            ) as answer:
-                if answer.status not in {200, 201}:
-                    raise _refusal(answer.status, await _read(answer), address)
-                yield answer
-        except (aiohttp.ClientError, TimeoutError) as error:
-            logger.warning("service did not answer", address=address, error=repr(error))
-            raise ServiceUnavailableError(repr(error)) from error
-
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    received = await answer.content.read(LONGEST_ANSWER_BYTES)
-    while not answer.content.at_eof() and len(received) < LONGEST_ANSWER_BYTES:
-        received += await answer.content.read(LONGEST_ANSWER_BYTES - len(received))
-    return received
-
-
-def _refusal(status: int, received: bytes, address: str) -> RefusedError | ServiceUnavailableError:
-    """Return what to raise: a refusal is the payer's business, a refused token is ours."""
-    if status >= 500 or status in (401, 403) or status < 400:
-        logger.warning("service failed", address=address, status=status)
-        message = f"{status} from {address}"
-        return ServiceUnavailableError(message)
-    try:
-        problem = msgspec.json.decode(received, type=dict[str, Any])
-    except msgspec.DecodeError:
-        problem = {}
-    return RefusedError(status, problem)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import time
 from typing import Any
 
 import msgspec
@@ -14,7 +15,10 @@ from shared.errors import SettingsError
 
 BILLER_SECONDS = 900
 SERVICE_SECONDS = 300
-SERVICE_SCOPES = frozenset({"payments:write", "documents:read", "figures:read"})
+OWN_KEPT_SECONDS = 60.0
+SERVICE_SCOPES = frozenset(
+    {"payments:write", "documents:read", "figures:read", "receipts:read", "devices:write"}
+)
 
 
 class TokenSigner:
@@ -28,6 +32,7 @@ class TokenSigner:
         """
         self._key = _read(signing_key)
         self._issuer = issuer
+        self._own, self._own_until = "", 0.0
         self._published = [_public(self._key)]
         if previous_key:
             self._published.append(_public(_read(previous_key)))
@@ -43,9 +48,16 @@ class TokenSigner:
         )
 
     def own(self) -> str:
-        """Return a token by which the gateway itself calls the other services."""
-        gateway = Principal(subject="gateway", authority="", regies=(), scopes=SERVICE_SCOPES)
-        return self.sign(gateway, SERVICE_SECONDS)
+        """Return a token by which the gateway itself calls the other services.
+
+        The same for a minute: a signature costs more than a page.
+        """
+        now = time.monotonic()
+        if now >= self._own_until:
+            gateway = Principal(subject="gateway", authority="", regies=(), scopes=SERVICE_SCOPES)
+            self._own = self.sign(gateway, SERVICE_SECONDS)
+            self._own_until = now + OWN_KEPT_SECONDS
+        return self._own
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the public keys (RFC 7517)."""

@@ -1,29 +1,33 @@
 """Accounts of citizens: opening one, logging in and out."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 from aiohttp import web
 
 from gateway.api.assets import YEAR_SECONDS
+from gateway.api.copies import forget_copies
+from gateway.api.credentials import email_problem, password_problem
+from gateway.api.facts import facts_of
 from gateway.api.forgery import read_form
-from gateway.api.language import LANGUAGES, say
-from gateway.api.login import LONGEST_NAME, LONGEST_PASSWORD, prove
+from gateway.api.language import LANGUAGES, language_of, say
+from gateway.api.leaving import end_session
+from gateway.api.letters import letter, send_link
+from gateway.api.login import LONGEST_NAME, prove
+from gateway.api.profile import keep_profile
 from gateway.api.site import (
     citizen_of,
-    require_citizen,
     safe_path,
     see_other,
     site_of,
 )
-from gateway.api.throttling import by_address, knock
+from gateway.api.throttling import by_address, by_name, knock
 from gateway.api.web import log_in, page, render
-from gateway.ports import Account, PasswordKeeper
+from gateway.ports import Account, PasswordKeeper, Portal
 from shared.http import Operation
 
-SHORTEST_PASSWORD = 12
-FEWEST_CHARACTERS = 5
-"""CNIL 2022-100: twelve characters with throttling; no rule on which, no forced change."""
-LEGAL = ("accessibilite", "mentions-legales", "donnees-personnelles")
+ACCOUNT_EXISTS_EVERY = timedelta(hours=1)
+"""Whoever types another's address over and over does not fill their mailbox."""
 
 
 class Accounts:
@@ -48,7 +52,7 @@ class Accounts:
             email="",
             error="",
             following=following,
-            is_opened=request.query.get("compte") == "demande",
+            done=request.query.get("compte", ""),
         )
 
     async def post_login(self, request: web.Request) -> web.StreamResponse:
@@ -72,27 +76,23 @@ class Accounts:
                 email=email,
                 error=say(request, "Adresse ou mot de passe incorrect."),
                 following=following,
-                is_opened=False,
+                done="",
             )
         response = see_other(following or "/factures")
         await log_in(request, response, account_id=account.account_id)
+        site_of(request).keep(
+            response, site_of(request).language_cookie, account.language, YEAR_SECONDS
+        )
         return response
 
     async def post_logout(self, request: web.Request) -> web.StreamResponse:
         """End the session on the server and in the browser."""
         site = site_of(request)
-        secret = request.cookies.get(site.session_cookie)
-        if secret:
-            async with site.open_portal() as portal:
-                await portal.end_session(secret)
-        response = see_other("/")
+        response = see_other(await end_session(request))
         for name in (site.session_cookie, site.payment_cookie):
             response.del_cookie(name, path="/", secure=site.is_secure, httponly=True)
+        forget_copies(response)
         return response
-
-    async def get_account(self, request: web.Request) -> web.Response:
-        """Show the account."""
-        return render(request, "account.html", account=require_citizen(request))
 
     async def get_opening(self, request: web.Request) -> web.Response:
         """Offer to open an account."""
@@ -101,40 +101,41 @@ class Accounts:
     async def post_opening(self, request: web.Request) -> web.StreamResponse:
         """Open an account, unless the address has one: the answer is the same, and as slow.
 
-        Whoever opened it logs in next. So nobody learns from here whether an address has an
-        account, and a stranger who types an address gets neither its account nor its invoices.
+        A letter goes out in any case: to confirm the address, or to say that it has an account. So
+        nobody learns from here whether an address has one (ASVS 6.3.8), and a stranger who types an
+        address gets neither its account nor its invoices.
         """
         fields = await read_form(request)
-        email = fields.get("email").strip()
+        email = fields.get("email").strip().lower()
         password = fields.get("password")
-        errors = _problems(request, email, password)
-        if errors:
-            return render(request, "opening.html", status=422, email=email, errors=errors)
         await knock(request, by_address(request, "opening"))
-        account = Account(
-            account_id=uuid4(),
-            email=email,
-            password_hash=await self._passwords.hash(password),
-            verified_at=None,
-        )
-        site = site_of(request)
-        async with site.open_portal() as portal:
-            await portal.add_account(account, site.clock.now())
+        errors = {
+            "email": email_problem(request, email),
+            "password": await password_problem(request, password, [email]),
+        }
+        if any(errors.values()):
+            errors = {name: problem for name, problem in errors.items() if problem}
+            return render(request, "opening.html", status=422, email=email, errors=errors)
+        await knock(request, by_name("opening", email))
+        password_hash = await self._passwords.hash(password)
+        async with site_of(request).open_portal() as portal:
+            await _open(request, portal, email, password_hash)
         return see_other("/connexion?compte=demande")
 
     async def post_language(self, request: web.Request) -> web.StreamResponse:
-        """Speak another language from now on."""
+        """Speak another language from now on, also in letters to who is logged in."""
         fields = await read_form(request)
         chosen = fields.get("langue")
         site = site_of(request)
         response = see_other(safe_path(fields.get("suite"), "/"))
-        if chosen in LANGUAGES:
-            site.keep(response, site.language_cookie, chosen, YEAR_SECONDS)
+        if chosen not in LANGUAGES:
+            return response
+        site.keep(response, site.language_cookie, chosen, YEAR_SECONDS)
+        citizen = citizen_of(request)
+        if citizen is not None:
+            async with site.open_portal() as portal:
+                await keep_profile(request, portal, citizen.account_id, language=chosen)
         return response
-
-    async def get_legal(self, request: web.Request) -> web.Response:
-        """Show one of the pages that the law asks for."""
-        return render(request, f"{request.path.strip('/')}.html")
 
     def operations(self) -> list[Operation]:
         """Return what is served."""
@@ -143,35 +144,32 @@ class Accounts:
             page("GET", "/connexion", self.get_login, "Log in."),
             page("POST", "/connexion", self.post_login, "Log in."),
             page("POST", "/deconnexion", self.post_logout, "Log out."),
-            page("GET", "/compte", self.get_account, "The account."),
             page("GET", "/compte/creer", self.get_opening, "Open an account."),
             page("POST", "/compte/creer", self.post_opening, "Open an account."),
             page("POST", "/langue", self.post_language, "Speak another language."),
-            *(page("GET", f"/{name}", self.get_legal, f"Legal page: {name}.") for name in LEGAL),
         ]
 
 
-def _problems(request: web.Request, email: str, password: str) -> dict[str, str]:
-    """Return what is wrong, by field."""
-    found: dict[str, str] = {}
-    local, at, domain = email.rpartition("@")
-    is_plain = email.isprintable() and not set(' ,;<>"') & set(email)
-    if not (local and at and "." in domain.strip(".") and is_plain) or len(email) > LONGEST_NAME:
-        found["email"] = say(
-            request, "Écrivez une adresse électronique complète, par exemple camille@example.org."
+async def _open(request: web.Request, portal: Portal, email: str, password_hash: str) -> None:
+    site = site_of(request)
+    now, language = site.clock.now(), language_of(request)
+    await portal.hold_address(email)
+    account = await portal.find_account(email)
+    if account is not None and account.verified_at is not None:
+        if await portal.is_first_within(f"account-exists {email}", ACCOUNT_EXISTS_EVERY, now):
+            found = letter(request, "account-exists", email, account.language, path="/connexion")
+            await portal.publish(found)
+        return
+    if account is None:
+        account = Account(
+            account_id=uuid4(),
+            email=email,
+            password_hash=password_hash,
+            verified_at=None,
+            language=language,
         )
-    if len(password) < SHORTEST_PASSWORD:
-        found["password"] = say(
-            request,
-            "Le mot de passe compte au moins %(count)d caractères.",
-            count=SHORTEST_PASSWORD,
-        )
-    elif len(password) > LONGEST_PASSWORD:
-        found["password"] = say(
-            request, "Le mot de passe compte au plus %(count)d caractères.", count=LONGEST_PASSWORD
-        )
-    elif len(set(password)) < FEWEST_CHARACTERS or password.lower() == email.lower():
-        found["password"] = say(
-            request, "Ce mot de passe se devine trop facilement : choisissez-en un autre."
-        )
-    return found
+        await portal.add_account(account, now)
+        await portal.note(account.account_id, "account-opened", facts_of(request), now)
+    # The letter carries the password of this very demand: where somebody else claimed the address
+    # before, its owner takes it over with it.
+    await send_link(request, portal, "open", account, email, password_hash=password_hash)

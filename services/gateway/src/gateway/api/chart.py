@@ -9,7 +9,8 @@ from gateway.ports import CollectedItem
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 250, 70, 14, 30
 LINES = 4
-COLOURS = ("#0b5c66", "#c9772b", "#6d5bb0", "#3f8f5b", "#a8433c", "#5b7083")
+SERIES = 6
+"""How many colours the styles have: `series-1` and on."""
 FEWEST_CENTS = 10_000
 
 
@@ -20,7 +21,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     y: float
     width: float
     height: float
-    colour: str
+    series: int
     day: date
     label: str
     amount_cents: int
@@ -36,7 +37,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     bars: tuple[Bar, ...]
     days: tuple[tuple[float, str], ...]
     scale: tuple[tuple[float, int], ...]
-    legend: tuple[tuple[str, str], ...]
+    legend: tuple[tuple[str, int], ...]
 
 
 def draw(
@@ -49,7 +50,7 @@ def draw(
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     within = [item for item in items if first <= item.day <= last and item.amount_cents > 0]
     regies = sorted({item.regie for item in within})
-    colours = {regie: COLOURS[number % len(COLOURS)] for number, regie in enumerate(regies)}
+    series = {regie: number % SERIES + 1 for number, regie in enumerate(regies)}
     totals = {day: sum(item.amount_cents for item in within if item.day == day) for day in days}
     top = round_up(max(totals.values(), default=0))
     slot, room, base = (WIDTH - LEFT) / len(days), HEIGHT - TOP - BOTTOM, HEIGHT - BOTTOM
@@ -65,7 +66,7 @@ def draw(
                     y=round(y, 1),
                     width=round(slot * 0.68, 1),
                     height=round(height, 1),
-                    colour=colours[item.regie],
+                    series=series[item.regie],
                     day=day,
                     label=labels.get(item.regie, item.regie),
                     amount_cents=item.amount_cents,
@@ -84,7 +85,7 @@ def draw(
         scale=tuple(
             (round(base - part / LINES * room, 1), top * part // LINES) for part in range(LINES + 1)
         ),
-        legend=tuple((labels.get(regie, regie), colours[regie]) for regie in regies),
+        legend=tuple((labels.get(regie, regie), series[regie]) for regie in regies),
     )
 
 

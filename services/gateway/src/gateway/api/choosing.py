@@ -7,8 +7,9 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from gateway.api.invoices import PAID_AT_ONCE, PAYFIP, InvoicePages
+from gateway.api.invoices import PAYFIP, InvoicePages, not_to_be_paid
 from gateway.api.language import say
+from gateway.api.listing import PAID_AT_ONCE
 from gateway.api.reasons import AMOUNT_CODES, amount_error, refusal, told
 from gateway.api.site import citizen_of, require_citizen
 from gateway.api.typed import EMAIL_LENGTHS, cents_of
@@ -90,6 +91,8 @@ class Choosing:
             )
             raise ProblemError(422, "too-many-invoices", sentence)
         invoices = [await self._invoices.own(request, invoice_id) for invoice_id in wanted]
+        if not all(invoice.can_pay for invoice in invoices):
+            raise not_to_be_paid(request)
         if len({(invoice.authority, invoice.regie) for invoice in invoices}) > 1:
             # Each régie keeps its own books: a payment is of one of them.
             sentence = say(

@@ -1,20 +1,23 @@
 """Invoices: the list and pages of an account, and the page that a paper's code opens."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
-import structlog
-from aiohttp import ClientError, web
+from aiohttp import web
 
 from gateway.api.forgery import read_form
 from gateway.api.language import say
+from gateway.api.listing import is_of_treasury, show_list
+from gateway.api.reading import Reader, is_readable
 from gateway.api.reasons import IN_PROGRESS, sentence_of, told
-from gateway.api.site import citizen_of, require_citizen, see_other, site_of, today
-from gateway.api.throttling import FREE_CODES, by_address, knock, too_many
-from gateway.api.web import page, protective_headers, render
+from gateway.api.retrieving import browser_of
+from gateway.api.sealed import seal
+from gateway.api.site import citizen_of, require_citizen, see_other, site_of
+from gateway.api.throttling import FREE_CODES, alarm, by_address, knock, too_many
+from gateway.api.web import page, render
 from gateway.ports import (
     InvoiceView,
     OtherServices,
@@ -24,38 +27,9 @@ from gateway.ports import (
 )
 from shared.http import Operation, ProblemError
 
-logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
-
 TOKEN = re.compile(r"[A-Za-z0-9_-]{22,64}")
-FILTERS: dict[str, frozenset[str]] = {
-    "a-payer": frozenset({"to_pay", "partly_paid", "overdue"}),
-    "en-retard": frozenset({"overdue"}),
-    "payees": frozenset({"paid"}),
-    "autres": frozenset({"withdrawn", "credit_note"}),
-}
-"""What each filter of the list shows, by status."""
-SHOWN_AT_ONCE = 50
-PAID_AT_ONCE = 50
-"""What payment takes in one go."""
 PAYFIP = frozenset({"payfip", "tipi"})
 """Providers whose page is PayFiP's."""
-STREAM_ERRORS = (ClientError, TimeoutError, ConnectionError)
-PDF_HEADERS = {
-    "Cache-Control": "private, no-store",
-    # A browser's own reader needs styles and objects; nothing else may run beside the document.
-    "Content-Security-Policy": "default-src 'none'; object-src 'self'; style-src 'unsafe-inline';"
-    " img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-}
-
-
-class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Invoices of one régie that can be paid together, oldest debt first."""
-
-    authority: str
-    authority_name: str
-    regie: str
-    regie_label: str
-    invoices: tuple[InvoiceView, ...]
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +45,9 @@ class InvoicePages:
     """Pages of invoices."""
 
     def __init__(self, services: OtherServices) -> None:
-        """Fetch documents through `services`."""
+        """Ask payment and publication through `services`."""
         self._services = services
+        self._reader = Reader(services)
 
     async def get_list(self, request: web.Request) -> web.Response:
         """List the invoices of all authorities: overdue first, then by date."""
@@ -82,51 +57,26 @@ class InvoicePages:
         self, request: web.Request, *, status: int = 200, error: str = ""
     ) -> web.Response:
         """Return the list, with what was wrong with a choice made on it."""
-        citizen = require_citizen(request)
-        async with site_of(request).open_portal() as portal:
-            invoices = await portal.own_invoices(citizen.account_id)
-        day = today(request)
-        chosen = request.query.get("etat", "")
-        wanted = FILTERS.get(chosen)
-        shown = [i for i in invoices if wanted is None or i.status(day) in wanted]
-        shown.sort(key=lambda invoice: _rank(invoice.status(day)))
-        number = _page_number(request.query.get("page", ""), len(shown))
-        owed = [invoice for invoice in invoices if invoice.is_owed]
-        return render(
-            request,
-            "invoices.html",
-            status=status,
-            error=error,
-            invoices=shown[(number - 1) * SHOWN_AT_ONCE : number * SHOWN_AT_ONCE],
-            groups=together(owed) if number == 1 else [],
-            owed_cents=sum(invoice.outstanding_cents for invoice in owed),
-            owed_count=len(owed),
-            late_count=sum(invoice.status(day) == "overdue" for invoice in invoices),
-            chosen=chosen if wanted is not None else "",
-            total=len(invoices),
-            page_number=number,
-            page_count=-(-len(shown) // SHOWN_AT_ONCE) or 1,
-        )
+        return await show_list(request, status=status, error=error)
 
     async def get_invoice(self, request: web.Request) -> web.Response:
         """Show one invoice of the account."""
         invoice = await self.own(request, request.match_info["invoice_id"])
+        base = f"/factures/{invoice.invoice_id}"
         async with site_of(request).open_portal() as portal:
             movements = await portal.movements(invoice.invoice_id)
+        offer, document = await asyncio.gather(
+            self._offer(request, invoice), self._reader.view(request, invoice, base)
+        )
         return render(
             request,
             "invoice.html",
             invoice=invoice,
             movements=movements,
-            offer=await self._offer(request, invoice),
-            base=f"/factures/{invoice.invoice_id}",
-            is_readable=_is_readable(request, invoice),
-        )
-
-    async def get_document(self, request: web.Request) -> web.StreamResponse:
-        """Show the PDF of an invoice of the account."""
-        return await self._document(
-            request, await self.own(request, request.match_info["invoice_id"])
+            offer=offer,
+            base=base,
+            document=document,
+            is_readable=is_readable(request, invoice),
         )
 
     async def own(self, request: web.Request, invoice_id: str) -> InvoiceView:
@@ -163,38 +113,49 @@ class InvoicePages:
         """Show what the code on the paper opens, to whoever holds the paper; never a name."""
         token = request.match_info["token"]
         invoice = await self.by_token(request, token)
+        offer, document = await asyncio.gather(
+            self._offer(request, invoice), self._reader.view(request, invoice, f"/q/{token}")
+        )
         return render(
             request,
             "paper.html",
             invoice=invoice,
             token=token,
-            offer=await self._offer(request, invoice),
-            is_readable=_is_readable(request, invoice),
+            offer=offer,
+            document=document,
+            is_readable=is_readable(request, invoice),
             can_attach=citizen_of(request) is not None,
         )
 
-    async def get_document_by_token(self, request: web.Request) -> web.StreamResponse:
-        """Show the PDF to whoever holds the paper."""
-        return await self._document(
-            request, await self.by_token(request, request.match_info["token"])
-        )
-
     async def by_token(self, request: web.Request, token: str) -> InvoiceView:
-        """Return the invoice that a token opens.
+        """Return the invoice that a token opens, as far as the token alone may show it.
 
         Raises:
             ProblemError: 404 unknown, 410 withdrawn, 429 too many guesses from one place.
         """
+        return (await self.opened_by(request, token))[0]
+
+    async def opened_by(self, request: web.Request, token: str) -> tuple[InvoiceView, InvoiceView]:
+        """Return the invoice that a token opens, as it may be shown, and whole.
+
+        Raises:
+            ProblemError: as `by_token`.
+        """
         address = by_address(request, "code", FREE_CODES)
         site = site_of(request)
-        async with site.open_portal() as portal:
-            wait = await portal.closed_for([address], site.clock.now())
-            is_possible = wait is None and TOKEN.fullmatch(token)
-            invoice = await portal.by_token(token) if is_possible else None
-        if wait is not None:
-            raise too_many(request, wait)
-        if invoice is None:
+        found = await site.lookups.paper(token if TOKEN.fullmatch(token) else "", address)
+        if found.wait is not None:
+            raise too_many(request, found.wait)
+        invoice = shown = found.invoice
+        if invoice is None or found.needs_proof:
+            async with site.open_portal() as portal:
+                if invoice is None:
+                    # What was found by its sum is open under such an address, in one browser.
+                    invoice = await portal.opened(token, browser_of(request), site.clock.now())
+                shown = await seal(request, portal, invoice) if invoice else None
+        if invoice is None or shown is None:
             await knock(request, address)
+            await alarm(request, "code")
             sentence = say(
                 request,
                 "Ce code ne correspond à aucune facture. Vérifiez l’adresse imprimée à côté du"
@@ -205,20 +166,11 @@ class InvoicePages:
             sentence = say(
                 request,
                 "La facture %(number)s a été retirée par %(authority)s : vous n’avez rien à payer.",
-                number=invoice.number,
-                authority=invoice.authority_name,
+                number=shown.number,
+                authority=shown.authority_name,
             )
             raise ProblemError(410, "withdrawn", sentence)
-        return invoice
-
-    async def post_attachment(self, request: web.Request) -> web.StreamResponse:
-        """Keep the invoice of a paper in the account: who holds the code may."""
-        citizen = require_citizen(request)
-        invoice = await self.by_token(request, request.match_info["token"])
-        site = site_of(request)
-        async with site.open_portal() as portal:
-            await portal.attach(citizen.account_id, invoice.invoice_id, site.clock.now())
-        return see_other(f"/factures/{invoice.invoice_id}")
+        return shown, invoice
 
     async def _offer(self, request: web.Request, invoice: InvoiceView) -> Offer:
         """Return how an invoice can be paid online, as payment tells it.
@@ -227,6 +179,8 @@ class InvoicePages:
         """
         if not invoice.is_owed:
             return Offer(is_open=False)
+        if not invoice.can_pay:
+            return Offer(is_open=False, sentence=not_to_be_paid(request).detail)
         try:
             found = await self._services.payability(invoice.invoice_id)
         except RefusedError as error:
@@ -241,72 +195,20 @@ class InvoicePages:
             is_payfip=_is_payfip(found) or is_of_treasury(invoice),
         )
 
-    async def _document(self, request: web.Request, invoice: InvoiceView) -> web.StreamResponse:
-        if not _is_readable(request, invoice):
-            raise _expired(request, invoice)
-        try:
-            async with self._services.document(invoice.invoice_id) as pieces:
-                return await _stream(request, invoice, pieces)
-        except RefusedError as error:
-            if error.code == "document-expired":
-                raise _expired(request, invoice) from error
-            if error.status == 410:
-                sentence = say(request, "Ce document a été retiré par la collectivité.")
-                raise ProblemError(410, "withdrawn", sentence) from error
-            sentence = say(
-                request, "Le document n’est pas encore disponible. Revenez dans un instant."
-            )
-            raise ProblemError(404, "not-published", sentence) from error
-
     def operations(self) -> list[Operation]:
         """Return what is served."""
-        pdf = {200: "application/pdf"}
         return [
             page("GET", "/factures", self.get_list, "The invoices of all authorities."),
             page("GET", "/factures/{invoice_id}", self.get_invoice, "One invoice."),
-            Operation(
-                method="GET",
-                path="/factures/{invoice_id}/facture.pdf",
-                handler=self.get_document,
-                summary="Its PDF.",
-                responses=pdf,
-                tags=("portal",),
-            ),
             page("POST", "/q", self.post_code, "Open the invoice of a code that was typed."),
             page("GET", "/q/{token}", self.get_by_token, "What the paper's code opens."),
-            Operation(
-                method="GET",
-                path="/q/{token}/facture.pdf",
-                handler=self.get_document_by_token,
-                summary="Its PDF.",
-                responses=pdf,
-                tags=("portal",),
-            ),
-            page("POST", "/q/{token}/rattacher", self.post_attachment, "Keep it in the account."),
         ]
 
 
-async def _stream(
-    request: web.Request, invoice: InvoiceView, pieces: AsyncIterator[bytes]
-) -> web.StreamResponse:
-    # The first piece comes before our own answer: until then a failure is still told by a page.
-    first = await anext(pieces, b"")
-    response = web.StreamResponse(headers=PDF_HEADERS | protective_headers(site_of(request)))
-    response.content_type = "application/pdf"
-    response.headers["Content-Disposition"] = _disposition(invoice)
-    await response.prepare(request)
-    try:
-        await response.write(first)
-        async for piece in pieces:
-            await response.write(piece)
-    except (ServiceUnavailableError, *STREAM_ERRORS):
-        # Cut the connection, so that nobody takes half a document for a whole one.
-        logger.warning("document cut short", invoice_id=str(invoice.invoice_id))
-        if request.transport is not None:
-            request.transport.abort()
-        return response
-    await response.write_eof()
-    return response
+def not_to_be_paid(request: web.Request) -> ProblemError:
+    """Return the answer to who was given the right to read an invoice and not to pay it."""
+    sentence = say(request, "La délégation reçue permet de lire cette facture, pas de la payer.")
+    return ProblemError(403, "not-delegated", sentence)
 
 
 def token_of(typed: str) -> str | None:
@@ -318,61 +220,5 @@ def token_of(typed: str) -> str | None:
     return token if TOKEN.fullmatch(token) else None
 
 
-def together(owed: Sequence[InvoiceView]) -> list[Group]:
-    """Return the invoices that can be paid in one go, where a régie has several.
-
-    A titre is paid alone: PayFiP takes one reference at a time.
-    """
-    groups: dict[tuple[str, str], list[InvoiceView]] = {}
-    for invoice in sorted(owed, key=lambda one: (one.due_on, one.issued_on, one.number)):
-        if not is_of_treasury(invoice):
-            groups.setdefault((invoice.authority, invoice.regie), []).append(invoice)
-    return [
-        Group(
-            authority=authority,
-            authority_name=members[0].authority_name,
-            regie=regie,
-            regie_label=members[0].regie_label,
-            invoices=tuple(members[:PAID_AT_ONCE]),
-        )
-        for (authority, regie), members in groups.items()
-        if len(members) > 1
-    ]
-
-
-def is_of_treasury(invoice: InvoiceView) -> bool:
-    """Tell whether the public accountant is paid, through PayFiP."""
-    return invoice.route == "treasury"
-
-
 def _is_payfip(found: Payability) -> bool:
     return any(account.provider in PAYFIP for account in found.accounts)
-
-
-def _is_readable(request: web.Request, invoice: InvoiceView) -> bool:
-    return not invoice.is_withdrawn and today(request) <= invoice.readable_until
-
-
-def _expired(request: web.Request, invoice: InvoiceView) -> ProblemError:
-    sentence = say(
-        request,
-        "Le document n’est plus consultable en ligne : les 90 jours sont passés. Vous pouvez le"
-        " demander à %(authority)s. L’historique de vos factures et de vos paiements, lui, reste.",
-        authority=invoice.authority_name,
-    )
-    return ProblemError(410, "document-expired", sentence)
-
-
-def _disposition(invoice: InvoiceView) -> str:
-    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in invoice.number)
-    return f'inline; filename="facture-{name}.pdf"'
-
-
-def _rank(status: str) -> int:
-    """Return where a status stands in the list; equal ones keep their order, newest first."""
-    return {"overdue": 0, "to_pay": 1, "partly_paid": 1}.get(status, 2)
-
-
-def _page_number(text: str, count: int) -> int:
-    last = max(1, -(-count // SHOWN_AT_ONCE))
-    return min(last, max(1, int(text))) if text.isdecimal() and len(text) < 6 else 1

@@ -3,7 +3,7 @@
 import gettext
 from collections.abc import Callable
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -107,14 +107,36 @@ def _euros(locale: str, cents: int) -> str:
 @pass_context
 def day(context: Context, value: date) -> str:
     """Return `24 novembre 2026`."""
-    return _unbroken(format_date(value, "d MMMM y", locale=_locale(context)))
+    return _day(_locale(context), value)
+
+
+def day_in(language: str, value: date) -> str:
+    """Return the day, in a language of ours."""
+    return _day(LOCALES[language], value)
+
+
+# A list has few different days and asks for them on every line; Babel reads its pattern each time.
+@lru_cache(maxsize=4096)
+def _day(locale: str, value: date) -> str:
+    return _unbroken(format_date(value, "d MMMM y", locale=locale))
+
+
+@pass_context
+def month(context: Context, value: date) -> str:
+    """Return `novembre 2026`."""
+    return _unbroken(format_date(value, "MMMM y", locale=_locale(context)))
 
 
 @pass_context
 def moment(context: Context, instant: datetime) -> str:
     """Return the day and the hour in France."""
-    form = "d MMMM y 'at' HH:mm" if context.get("language") == "en" else "d MMMM y 'à' HH 'h' mm"
-    return _unbroken(format_datetime(instant.astimezone(PARIS), form, locale=_locale(context)))
+    return moment_in(str(context.get("language", "fr")), instant)
+
+
+def moment_in(language: str, instant: datetime) -> str:
+    """Return the day and the hour in France, in a language of ours."""
+    form = "d MMMM y 'at' HH:mm" if language == "en" else "d MMMM y 'à' HH 'h' mm"
+    return _unbroken(format_datetime(instant.astimezone(PARIS), form, locale=LOCALES[language]))
 
 
 def _unbroken(text: str) -> str:
@@ -126,5 +148,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "euros": euros,
     "jour": day,
     "moment": moment,
+    "mois": month,
     "saisie": as_typed,
 }

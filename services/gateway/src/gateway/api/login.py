@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from aiohttp import web
 
 from gateway.api.site import site_of
-from gateway.api.throttling import by_address, by_name, knock
+from gateway.api.throttling import alarm, by_address, by_name, knock
 from gateway.ports import PasswordKeeper, Portal
 
 LONGEST_NAME = 254
@@ -17,8 +17,8 @@ class Person(Protocol):
     """Somebody with a password."""
 
     @property
-    def password_hash(self) -> str:
-        """The hash that is kept of it."""
+    def password_hash(self) -> str | None:
+        """The hash that is kept of it; None when there is none to log in with."""
         ...
 
 
@@ -49,6 +49,7 @@ async def prove(
         person.password_hash if person else None, password
     )
     if person is None or not is_right:
+        await alarm(request, kind)
         return None
     async with site.open_portal() as portal:
         await portal.forgive(by_whom, (from_where,))

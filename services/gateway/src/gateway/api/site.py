@@ -1,7 +1,8 @@
 """What every page needs of the wiring and of the request: the site, the visitor, the date."""
 
+import asyncio
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import date
 from urllib.parse import quote, urlsplit
@@ -10,6 +11,8 @@ import msgspec
 from aiohttp import web
 
 from gateway.ports import Citizen, Portal, Visitor
+from gateway.ports.identity import IdentityProvider
+from gateway.ports.lookups import Lookups
 from shared.clock import Clock, paris_date
 
 OpenPortal = Callable[[], AbstractAsyncContextManager[Portal]]
@@ -22,12 +25,25 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """What the pages need of the wiring."""
 
     open_portal: OpenPortal
+    lookups: Lookups
     clock: Clock
     public_url: str
     payment_origins: tuple[str, ...]
     is_secure: bool
     form_key: bytes
     trusted_proxies: tuple[Network, ...] = ()
+    sealing_keys: tuple[bytes, ...]
+    """What seals the secrets of second factors, the key in use first."""
+    france_connect: IdentityProvider | None = None
+    """None where the settings name no FranceConnect: its button and pages are not there."""
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """Lets somebody wait; not awaited on the clock's own time in tests."""
+
+    @property
+    def form_origins(self) -> tuple[str, ...]:
+        """Where forms may lead: browsers hold redirects after a form to the same rule."""
+        provider = self.france_connect
+        return (*self.payment_origins, *((provider.origin,) if provider else ()))
 
     @property
     def session_cookie(self) -> str:
@@ -45,9 +61,34 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         return self._named("form")
 
     @property
+    def pending_cookie(self) -> str:
+        """Name of the cookie of who still owes a second factor: no session."""
+        return self._named("pending")
+
+    @property
+    def browser_cookie(self) -> str:
+        """Name of the cookie by which a browser is known again, for a year."""
+        return self._named("browser")
+
+    @property
+    def push_cookie(self) -> str:
+        """Name of the cookie by which a browser knows itself among the devices of an account."""
+        return self._named("push")
+
+    @property
+    def opening_cookie(self) -> str:
+        """Name of the cookie that opens, in this browser, what was found by its sum."""
+        return self._named("opening")
+
+    @property
     def language_cookie(self) -> str:
         """Name of the cookie that holds the chosen language."""
         return self._named("language")
+
+    @property
+    def theme_cookie(self) -> str:
+        """Name of the cookie that holds the chosen colours, light or dark."""
+        return self._named("theme")
 
     def _named(self, name: str) -> str:
         return f"__Host-{name}" if self.is_secure else name

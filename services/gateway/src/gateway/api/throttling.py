@@ -5,12 +5,17 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 
+import msgspec
+import structlog
 from aiohttp import web
 
 from gateway.api.language import say
 from gateway.api.site import Network, site_of
 from gateway.ports import Bucket
+from shared.metrics import SECURITY_ALARMS
 from shared.problem import ProblemError
+
+logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 FREE_BY_NAME = 5
 """ASVS 6.3.1: five attempts in a quarter of an hour for one account, then ever slower."""
@@ -20,6 +25,14 @@ FREE_CODES = 30
 LONGEST_BY_NAME_SECONDS = 300
 """Never so long that a stranger could keep somebody out of their own account."""
 LONGEST_BY_ADDRESS_SECONDS = 900
+FREE_UNDER_ALARM = 3
+PAUSE_SECONDS = 1.0
+"""While an alarm holds everybody gets fewer attempts at once, and each failure takes its time."""
+PAUSING_AT_MOST = 200
+"""How many requests may wait at the same time: a crowd of guessers must not hold the doors."""
+ALARM_AT = {"login": 300, "agent": 30, "password": 100, "factor": 60, "code": 300, "reference": 200}
+"""How many failures of one kind, by whomever, in a quarter of an hour are no longer slips."""
+ALARM_AT_OTHERWISE = 200
 PREFIX_V6 = 64
 """What one subscriber holds of IPv6."""
 
@@ -86,9 +99,53 @@ async def knock(request: web.Request, *buckets: Bucket) -> None:
     """
     site = site_of(request)
     async with site.open_portal() as portal:
-        wait = await portal.knock(buckets, site.clock.now())
+        now = site.clock.now()
+        counted = [
+            msgspec.structs.replace(bucket, free=min(bucket.free, FREE_UNDER_ALARM))
+            if await portal.is_alarmed(bucket.name.partition(":")[0], now)
+            else bucket
+            for bucket in buckets
+        ]
+        wait = await portal.knock(counted, now)
     if wait is not None:
         raise too_many(request, wait)
+
+
+_pausing = 0
+"""How many requests of this process wait just now."""
+
+
+async def alarm(request: web.Request, kind: str, authority: str | None = None) -> None:
+    """Count a failure by anybody: a login, a code, a reference that was guessed (ASVS 6.3.5, 16.3).
+
+    Many of one kind, however many addresses they come from, raise an alarm once in a quarter of an
+    hour: a line of the log and a metric. While it holds everybody is slowed down, and nobody is
+    locked out. `kind` is what `knock`'s buckets are called by, so that those get smaller.
+    """
+    site = site_of(request)
+    limit = ALARM_AT.get(kind, ALARM_AT_OTHERWISE)
+    async with site.open_portal() as portal:
+        now = site.clock.now()
+        is_raised = await portal.count_alarm(kind, authority or "", limit, now)
+        is_alarmed = is_raised or await portal.is_alarmed(kind, now)
+    if is_raised:
+        SECURITY_ALARMS.labels(kind).inc()
+        logger.warning(
+            "security alarm", kind=kind, authority=authority, failures=limit, window="15 min"
+        )
+    if is_alarmed:
+        await _pause(request)
+
+
+async def _pause(request: web.Request) -> None:
+    global _pausing  # noqa: PLW0603 - one count for the process, whatever the page
+    if _pausing >= PAUSING_AT_MOST:
+        return
+    _pausing += 1
+    try:
+        await site_of(request).pause(PAUSE_SECONDS)
+    finally:
+        _pausing -= 1
 
 
 def too_many(request: web.Request, wait: timedelta) -> ProblemError:

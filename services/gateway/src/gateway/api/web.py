@@ -12,10 +12,15 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from gateway.adapters.passkeys import RelyingParty
+from gateway.api.appearance import LOOKS, Looks, theme_of
 from gateway.api.assets import YEAR_SECONDS, serve_assets
+from gateway.api.copies import mark_account
+from gateway.api.entry import begin
 from gateway.api.forgery import FIELD, new_nonce, nonce_of, require_own_form, seal
 from gateway.api.language import FILTERS, LANGUAGES, language_of, say, spoken
 from gateway.api.site import SITE, VISITOR, Site, site_of, today, visitor_of
+from gateway.ports import Owner
 from shared.http import Operation
 from shared.postgres import RETRYABLE_ERRORS
 from shared.problem import ProblemError
@@ -23,10 +28,12 @@ from shared.problem import ProblemError
 logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 PACKAGE = Path(__file__).parents[1]
-SESSION_SECONDS = 12 * 3600
 FORM_SEAL = web.RequestKey("form_seal", str)
 PROGRAMS = (
     "/static/",
+    "/apparence/",
+    "/manifest.webmanifest",
+    "/service-worker.js",
     "/oauth",
     "/.well-known",
     "/livez",
@@ -36,10 +43,12 @@ PROGRAMS = (
     "/docs",
 )
 """What is asked by programs: no session, no form, no page."""
-PRIVATE = ("/q/", "/factures", "/compte", "/payer", "/regie")
+PRIVATE = ("/q/", "/factures", "/compte", "/connexion/oubli/", "/payer", "/regie")
 """What search engines must not keep, should an address ever reach them."""
 PAPER_PATH = "/q/"
 """Pages whose address opens an invoice."""
+SECRET_PATHS = (PAPER_PATH, "/compte/confirmer/", "/compte/adresse/", "/connexion/oubli/")
+"""Pages whose address holds a secret."""
 RETURN_PATH = "/payer/retour"
 """Where the provider sends the browser back, maybe by POST: it changes nothing here."""
 
@@ -49,11 +58,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def set_up(application: web.Application, site: Site) -> None:
     """Give an application its templates, its static files and the site's parts."""
     application[SITE] = site
+    application[LOOKS] = Looks()
     environment = aiohttp_jinja2.setup(
         application,
         loader=jinja2.FileSystemLoader(PACKAGE / "templates"),
         extensions=["jinja2.ext.i18n"],
         autoescape=True,
+        # What is in the image stays as it is: no look at the disk for each page.
+        auto_reload=False,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -61,6 +73,8 @@ def set_up(application: web.Application, site: Site) -> None:
     )
     environment.policies["ext.i18n.trimmed"] = True
     environment.globals["asset"] = serve_assets(application)
+    environment.globals["look_of"] = application[LOOKS].of
+    environment.globals["has_france_connect"] = site.france_connect is not None
 
 
 def page(method: str, path: str, handler: Handler, summary: str, tag: str = "portal") -> Operation:
@@ -93,7 +107,10 @@ def render(
         "path": request.path,
         # Where the language is switched: a form's own address has no page to come back to.
         "here": request.path_qs if request.method in ("GET", "HEAD") else request.path,
+        # Where a browser makes no passkey, none is offered.
+        "has_passkeys": RelyingParty(site_of(request).public_url).is_possible,
         "languages": LANGUAGES,
+        "theme": theme_of(request),
     }
     answer = aiohttp_jinja2.render_template(
         template, request, shared | spoken(language) | context, status=status
@@ -108,16 +125,14 @@ async def log_in(
     *,
     account_id: UUID | None = None,
     login: str | None = None,
+    method: str = "password",
 ) -> None:
-    """Open a session under a new secret; one that the browser had before ends."""
-    site = site_of(request)
-    secret = secrets.token_urlsafe(32)
-    async with site.open_portal() as portal:
-        earlier = request.cookies.get(site.session_cookie)
-        if earlier:
-            await portal.end_session(earlier)
-        await portal.open_session(secret, site.clock.now(), account_id=account_id, login=login)
-    site.keep(response, site.session_cookie, secret, SESSION_SECONDS)
+    """Open a session for who proved one thing, or turn `response` aside to the second factor.
+
+    `method` is how it was proved: `password`, `link`, or `franceconnect` and `passkey`, after which
+    nothing more is asked.
+    """
+    await begin(request, response, Owner(account_id=account_id, login=login), method)
 
 
 @web.middleware
@@ -132,6 +147,7 @@ async def pages(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[FORM_SEAL] = seal(site_of(request), nonce or fresh, session)
         if request.method not in ("GET", "HEAD") and request.path != RETURN_PATH:
             await require_own_form(request, session)
+        await request.app[LOOKS].refresh(request)
         response = await handler(request)
     except ProblemError as error:
         response = problem_page(request, error)
@@ -155,8 +171,7 @@ async def _recognise(request: web.Request) -> str:
     session = request.cookies.get(site.session_cookie)
     if not session:
         return ""
-    async with site.open_portal() as portal:
-        visitor = await portal.visitor(session, site.clock.now())
+    visitor = await site.lookups.visitor(session)
     if visitor is None:
         return ""
     request[VISITOR] = visitor
@@ -233,9 +248,12 @@ def _dress(request: web.Request, response: web.StreamResponse) -> web.StreamResp
     response.headers.setdefault("Content-Security-Policy", content_policy(site))
     if request.path.startswith(PRIVATE):
         response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    response.headers.update(protective_headers(site))
-    if request.path.startswith(PAPER_PATH):
-        # The token stands in the address: nobody learns it, not even another page of ours.
+    for name, value in protective_headers(site).items():
+        # One page asks for the camera, and says so itself.
+        response.headers.setdefault(name, value)
+    mark_account(request, response)
+    if request.path.startswith(SECRET_PATHS):
+        # The secret stands in the address: nobody learns it, not even another page of ours.
         response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
@@ -246,7 +264,7 @@ def content_policy(site: Site, *, scripts: str = "'self'") -> str:
     A page whose scripts need more than our own files says so with `scripts`, and sets the header
     itself.
     """
-    actions = " ".join(("'self'", *site.payment_origins))
+    actions = " ".join(("'self'", *site.form_origins))
     return (
         f"default-src 'none'; style-src 'self'; img-src 'self'; script-src {scripts};"
         " connect-src 'self'; worker-src 'self'; manifest-src 'self'; object-src 'none';"

@@ -7,8 +7,16 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.ports.accounts import Account, AccountRecords, Facts
+from gateway.ports.appearance import Looks
+from gateway.ports.documents import DocumentRows
+from gateway.ports.factors import Factors, Sessions
+from gateway.ports.identity import Identities
+from gateway.ports.links import Delegations, Links, Retrieval
+from gateway.ports.months import Months
+from gateway.ports.preferences import PreferenceRows
 from shared.errors import TransientError
-from shared.events import InvoicePublished, InvoiceWithdrawn, ReminderDue
+from shared.events import Event, InvoicePublished, InvoiceWithdrawn, ReminderDue
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +31,10 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
-    """An invoice as the portal shows it."""
+    """An invoice as the portal shows it.
+
+    Whoever sees it by a delegation may have the right to read its document, to pay it, or both.
+    """
 
     invoice_id: UUID
     authority: str
@@ -44,6 +55,11 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
     reminded_at: datetime | None = None
     paid_cents: int
     last_paid_at: datetime | None = None
+    is_own: bool = True
+    can_read: bool = True
+    can_pay: bool = True
+    is_sealed: bool = False
+    """Whether more than the paper's code must be proved before its document is shown (K9)."""
 
     @property
     def is_withdrawn(self) -> bool:
@@ -75,15 +91,6 @@ class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
         return "partly_paid" if self.paid_cents > 0 else "to_pay"
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """A citizen's account."""
-
-    account_id: UUID
-    email: str
-    password_hash: str
-    verified_at: datetime | None
-
-
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """An agent of an authority."""
 
@@ -110,6 +117,8 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     login: str = ""
     authority: str = ""
     authority_name: str = ""
+    proved_at: datetime | None = None
+    """When they last proved who they are, at the login or since."""
 
 
 class Citizen(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,8 +144,26 @@ class ReadModel(Protocol):
     the same rows.
     """
 
-    async def keep_invoices(self, published: Sequence[InvoicePublished]) -> None:
-        """Keep the highest version of each invoice."""
+    async def keep_invoices(self, published: Sequence[InvoicePublished]) -> list[InvoicePublished]:
+        """Keep the highest version of each invoice; return those that can be seen only now."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the time, as the clock of the transaction tells it."""
+        ...
+
+    async def keep_payer_identities(
+        self, published: Sequence[InvoicePublished], now: datetime
+    ) -> None:
+        """Keep who payers are for the State, and link the accounts of exactly those people."""
+        ...
+
+    async def viewers(self, invoice_ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
+        """Return who sees each of these invoices now, as (invoice, account)."""
+        ...
+
+    async def publish(self, *events: Event) -> None:
+        """Tell facts to the other services, together with what the transaction changes."""
         ...
 
     async def withdraw(self, withdrawn: Sequence[InvoiceWithdrawn]) -> None:
@@ -167,12 +194,12 @@ class Invoices(Protocol):
         """Return one invoice of an account, or None when it is not theirs."""
         ...
 
-    async def movements(self, invoice_id: UUID) -> list[Movement]:
-        """Return the money that came and went for an invoice, oldest first."""
+    async def opened(self, secret: str, browser: str, now: datetime) -> InvoiceView | None:
+        """Return the invoice that was found by its sum and is open in this browser, or None."""
         ...
 
-    async def attach(self, account_id: UUID, invoice_id: UUID, now: datetime) -> None:
-        """Show an invoice in an account from now on; twice is the same as once."""
+    async def movements(self, invoice_id: UUID) -> list[Movement]:
+        """Return the money that came and went for an invoice, oldest first."""
         ...
 
 
@@ -198,12 +225,26 @@ class Visitors(Protocol):
         *,
         account_id: UUID | None = None,
         login: str | None = None,
+        method: str = "password",
+        facts: Facts | None = None,
+        browser_id: UUID | None = None,
     ) -> None:
-        """Open a session, of a citizen or of an agent, under a secret that is kept as a digest."""
+        """Open a session, of a citizen or of an agent, under a secret that is kept as a digest.
+
+        `method`, `facts` and `browser_id` say how and from where, for its owner to recognise.
+        """
         ...
 
     async def visitor(self, secret: str, now: datetime) -> Visitor | None:
         """Return who is behind a session that has not ended, and keep it awake."""
+        ...
+
+    async def is_alarmed(self, kind: str, now: datetime) -> bool:
+        """Tell whether an alarm of that kind was raised in this quarter of an hour."""
+        ...
+
+    async def count_alarm(self, kind: str, authority: str, limit: int, now: datetime) -> bool:
+        """Count something suspicious; True once in a quarter of an hour, at the limit."""
         ...
 
     async def end_session(self, secret: str) -> None:
@@ -235,7 +276,22 @@ class Visitors(Protocol):
         ...
 
 
-class Portal(Invoices, Visitors, Protocol):
+class Portal(
+    Invoices,
+    Visitors,
+    Factors,
+    Sessions,
+    AccountRecords,
+    DocumentRows,
+    Identities,
+    PreferenceRows,
+    Looks,
+    Months,
+    Links,
+    Retrieval,
+    Delegations,
+    Protocol,
+):
     """All that pages keep and ask, within one transaction."""
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.ports.documents import DocumentServices
 from shared.errors import PermanentError, TransientError
 
 
@@ -166,7 +167,7 @@ class Delays(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
 
 
-class OtherServices(Protocol):
+class OtherServices(DocumentServices, Protocol):
     """Calls to the other services, by which the gateway asks for what needs an answer.
 
     All of them raise:

@@ -1,11 +1,13 @@
 """The SQL of what the portal shows: invoices, money, and whose they are."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from gateway.ports import InvoiceView, Movement
+from gateway.ports.links import payer_id_of
+from gateway.ports.matching import words_of_payer
 from gateway.store.rows import Rows
+from gateway.store.seen import seen
 from gateway.store.visitors import digest
 from shared.events import InvoicePublished, InvoiceWithdrawn, ReminderDue
 from shared.events.invoice_published import highest_versions
@@ -14,10 +16,19 @@ from shared.events.invoice_published import highest_versions
 KEEP_INVOICES = """
 INSERT INTO invoice (invoice_id, authority, authority_name, regie, regie_label, number, version,
     kind, route, subject, issued_on, due_on, amount_cents, payer_name, payer_email, token_sha256,
-    published_at, readable_until)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+    published_at, readable_until, payer_id, payer_reference, payer_words, fiscal_year,
+    debt_reference)
+SELECT t.invoice_id, t.authority, t.authority_name, t.regie, t.regie_label, t.number, t.version,
+    t.kind, t.route, t.subject, t.issued_on, t.due_on, t.amount_cents, t.payer_name, t.payer_email,
+    t.token_sha256, t.published_at, t.readable_until, t.payer_id, t.payer_reference,
+    string_to_array(t.payer_words, ' '), t.fiscal_year, t.debt_reference
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
     $7::integer[], $8::text[], $9::text[], $10::text[], $11::date[], $12::date[], $13::bigint[],
-    $14::text[], $15::text[], $16::bytea[], $17::timestamptz[], $18::date[])
+    $14::text[], $15::text[], $16::bytea[], $17::timestamptz[], $18::date[], $19::uuid[],
+    $20::text[], $21::text[], $22::integer[], $23::text[])
+AS t (invoice_id, authority, authority_name, regie, regie_label, number, version, kind, route,
+    subject, issued_on, due_on, amount_cents, payer_name, payer_email, token_sha256, published_at,
+    readable_until, payer_id, payer_reference, payer_words, fiscal_year, debt_reference)
 ON CONFLICT (invoice_id) DO UPDATE SET
     authority = EXCLUDED.authority, authority_name = EXCLUDED.authority_name,
     regie = EXCLUDED.regie, regie_label = EXCLUDED.regie_label, number = EXCLUDED.number,
@@ -25,8 +36,12 @@ ON CONFLICT (invoice_id) DO UPDATE SET
     subject = EXCLUDED.subject, issued_on = EXCLUDED.issued_on, due_on = EXCLUDED.due_on,
     amount_cents = EXCLUDED.amount_cents, payer_name = EXCLUDED.payer_name,
     payer_email = EXCLUDED.payer_email, token_sha256 = EXCLUDED.token_sha256,
-    published_at = EXCLUDED.published_at, readable_until = EXCLUDED.readable_until
+    published_at = EXCLUDED.published_at, readable_until = EXCLUDED.readable_until,
+    payer_id = EXCLUDED.payer_id, payer_reference = EXCLUDED.payer_reference,
+    payer_words = EXCLUDED.payer_words, fiscal_year = EXCLUDED.fiscal_year,
+    debt_reference = EXCLUDED.debt_reference
 WHERE invoice.version < EXCLUDED.version
+RETURNING invoice_id, withdrawn_version < version AS is_shown
 """
 # A withdrawal may come before its invoice: the row then waits under version 0.
 WITHDRAW = """
@@ -49,36 +64,27 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timesta
 ON CONFLICT (invoice_id) DO UPDATE
 SET reminded_at = greatest(invoice.reminded_at, EXCLUDED.reminded_at)
 """
-VIEW = """
-SELECT invoice_id, authority, authority_name, regie, regie_label, number, version,
+COLUMNS = """
+    invoice_id, authority, authority_name, regie, regie_label, number, version,
     withdrawn_version, kind, route, subject, issued_on, due_on, amount_cents, payer_name,
     readable_until, reminded_at,
     coalesce((SELECT sum(movement.amount_cents)::bigint FROM movement
               WHERE movement.invoice_id = invoice.invoice_id), 0) AS paid_cents,
     (SELECT max(occurred_at) FROM movement WHERE movement.invoice_id = invoice.invoice_id
         AND movement.amount_cents > 0) AS last_paid_at
-FROM invoice WHERE version > 0
 """
+VIEW = f"SELECT {COLUMNS} FROM invoice WHERE version > 0 "
 BY_TOKEN = VIEW + "AND token_sha256 = $1"
-# An account sees the invoices sent to its proved address, and those it attached from paper. A union
-# lets each half use its own index.
-OWN = """
-AND invoice_id IN (
-    SELECT invoice_id FROM attachment WHERE account_id = $1
-    UNION
-    SELECT invoice.invoice_id FROM invoice JOIN account ON account.email = invoice.payer_email
-    WHERE account.account_id = $1 AND account.verified_at IS NOT NULL)
+OWN = f"""
+SELECT {COLUMNS}, own.is_own, own.can_read, own.can_pay
+FROM ({seen("$1", "$2")}) AS own JOIN invoice USING (invoice_id)
+WHERE version > 0
 """
-OWN_INVOICES = VIEW + OWN + "ORDER BY issued_on DESC, number DESC LIMIT $2"
-OWN_INVOICE = VIEW + OWN + "AND invoice_id = $2"
+OWN_INVOICES = OWN + "ORDER BY issued_on DESC, number DESC LIMIT $3"
+OWN_INVOICE = OWN + "AND invoice_id = $3"
 MOVEMENTS = """
 SELECT fact, invoice_id, payment_id, amount_cents, means, occurred_at
 FROM movement WHERE invoice_id = $1 ORDER BY occurred_at, fact
-"""
-# Attaching twice is the same as once.
-ATTACH = """
-INSERT INTO attachment (account_id, invoice_id, attached_at) VALUES ($1, $2, $3)
-ON CONFLICT DO NOTHING
 """
 
 INVOICES_KEPT_IN_VIEW = 1000
@@ -88,10 +94,10 @@ INVOICES_KEPT_IN_VIEW = 1000
 class PostgresInvoices(Rows):
     """Invoices within one transaction; see `ports.Invoices` and `ports.ReadModel`."""
 
-    async def keep_invoices(self, published: Sequence[InvoicePublished]) -> None:
-        """Keep the highest version of each invoice."""
+    async def keep_invoices(self, published: Sequence[InvoicePublished]) -> list[InvoicePublished]:
+        """Keep the highest version of each invoice; return those that can be seen only now."""
         rows = highest_versions(published)
-        await self._connection.execute(
+        kept = await self._connection.fetch(
             KEEP_INVOICES,
             [row.invoice_id for row in rows],
             [row.authority for row in rows],
@@ -111,7 +117,14 @@ class PostgresInvoices(Rows):
             [digest(row.token) for row in rows],
             [row.published_at for row in rows],
             [row.readable_until for row in rows],
+            [payer_id_of(row) for row in rows],
+            [row.payer.own_reference for row in rows],
+            [" ".join(words_of_payer(row.payer.name)) for row in rows],
+            [row.fiscal_year for row in rows],
+            [row.debt_reference for row in rows],
         )
+        appeared = {row["invoice_id"] for row in kept if row["is_shown"]}
+        return [row for row in rows if row.invoice_id in appeared]
 
     async def withdraw(self, withdrawn: Sequence[InvoiceWithdrawn]) -> None:
         """Note withdrawals, also of invoices that are not known yet."""
@@ -159,19 +172,17 @@ class PostgresInvoices(Rows):
 
     async def own_invoices(self, account_id: UUID) -> list[InvoiceView]:
         """Return the newest invoices of an account, newest first, up to a limit."""
-        rows = await self._connection.fetch(OWN_INVOICES, account_id, INVOICES_KEPT_IN_VIEW)
+        rows = await self._connection.fetch(
+            OWN_INVOICES, account_id, self.now(), INVOICES_KEPT_IN_VIEW
+        )
         return [InvoiceView(**dict(row)) for row in rows]
 
     async def own_invoice(self, account_id: UUID, invoice_id: UUID) -> InvoiceView | None:
         """Return one invoice of an account, or None when it is not theirs."""
-        row = await self._connection.fetchrow(OWN_INVOICE, account_id, invoice_id)
+        row = await self._connection.fetchrow(OWN_INVOICE, account_id, self.now(), invoice_id)
         return InvoiceView(**dict(row)) if row else None
 
     async def movements(self, invoice_id: UUID) -> list[Movement]:
         """Return the money that came and went for an invoice, oldest first."""
         rows = await self._connection.fetch(MOVEMENTS, invoice_id)
         return [Movement(**dict(row)) for row in rows]
-
-    async def attach(self, account_id: UUID, invoice_id: UUID, now: datetime) -> None:
-        """Show an invoice in an account from now on; twice is the same as once."""
-        await self._connection.execute(ATTACH, account_id, invoice_id, now)

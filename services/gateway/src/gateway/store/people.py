@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -11,9 +11,12 @@ from shared.postgres import Connection
 FIND_AUTHORITY = "SELECT revision, content FROM authority WHERE authority = $1 FOR UPDATE"
 # Loading a file again replaces what an earlier one set, here and below.
 KEEP_AUTHORITY = """
-INSERT INTO authority (authority, name, revision, content) VALUES ($1, $2, $3, $4)
+INSERT INTO authority (authority, name, revision, content, second_proof)
+VALUES ($1, $2, $3, $4,
+    coalesce((convert_from($4, 'UTF8')::jsonb ->> 'second_proof')::boolean, false))
 ON CONFLICT (authority) DO UPDATE
-SET name = EXCLUDED.name, revision = EXCLUDED.revision, content = EXCLUDED.content
+SET name = EXCLUDED.name, revision = EXCLUDED.revision, content = EXCLUDED.content,
+    second_proof = EXCLUDED.second_proof
 """
 # Here and below: a row that stays as it is is not written, so that the caller knows.
 KEEP_BILLER = """
@@ -32,6 +35,15 @@ SET password_hash = EXCLUDED.password_hash, authority = EXCLUDED.authority
 WHERE (agent.password_hash, agent.authority)
     IS DISTINCT FROM (EXCLUDED.password_hash, EXCLUDED.authority)
 """
+TOTP_SECRETS = """
+SELECT sealed_secret FROM factor WHERE login = $1 AND kind = 'totp' ORDER BY created_at
+"""
+ADD_TOTP = """
+INSERT INTO factor (factor_id, login, kind, label, sealed_secret, created_at)
+VALUES ($1, $2, 'totp', $3, $4, $5)
+"""
+FORGET_TOTP = "DELETE FROM factor WHERE login = $1 AND kind = 'totp'"
+FORGET_CODES = "DELETE FROM recovery_code WHERE login = $1"
 ACCOUNTS = "SELECT email AS name, password_hash FROM account WHERE email = ANY($1)"
 FIND_ACCOUNT = """
 SELECT account_id, password_hash, verified_at FROM account WHERE email = $1 FOR UPDATE
@@ -44,7 +56,11 @@ ON CONFLICT (email) DO UPDATE SET password_hash = EXCLUDED.password_hash,
     verified_at = coalesce(account.verified_at, EXCLUDED.verified_at)
 RETURNING account_id
 """
+# Whoever opened an account for an address that they never proved may be a stranger: nothing of what
+# they set up there, no second factor, no link, stays for its owner.
+DROP_CLAIM = "DELETE FROM account WHERE email = $1 AND verified_at IS NULL"
 END_SESSIONS_OF_AGENT = "DELETE FROM session WHERE login = $1"
+END_PENDING_OF_AGENT = "DELETE FROM pending_login WHERE login = $1"
 END_SESSIONS_OF_ACCOUNT = "DELETE FROM session WHERE account_id = $1"
 
 
@@ -52,7 +68,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """Who is known already, by login or address."""
 
     name: str
-    password_hash: str
+    password_hash: str | None
 
 
 class KeptAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,8 +120,27 @@ class PostgresPeople:
         result = await self._connection.execute(KEEP_AGENT, login, password_hash, authority)
         has_changed = not result.endswith(" 0")
         if has_changed:
-            await self._connection.execute(END_SESSIONS_OF_AGENT, login)
+            await self._end_sessions_of_agent(login)
         return has_changed
+
+    async def totp_secrets(self, login: str) -> list[bytes]:
+        """Return the sealed secrets of an agent's applications."""
+        rows = await self._connection.fetch(TOTP_SECRETS, login)
+        return [row["sealed_secret"] for row in rows]
+
+    async def set_totp(self, login: str, label: str, sealed_secret: bytes, now: datetime) -> None:
+        """Give an agent another application, in place of those they had and of their codes.
+
+        That is how an agent who lost everything gets in again; whoever is logged in is not.
+        """
+        await self._connection.execute(FORGET_TOTP, login)
+        await self._connection.execute(FORGET_CODES, login)
+        await self._connection.execute(ADD_TOTP, uuid4(), login, label, sealed_secret, now)
+        await self._end_sessions_of_agent(login)
+
+    async def _end_sessions_of_agent(self, login: str) -> None:
+        await self._connection.execute(END_SESSIONS_OF_AGENT, login)
+        await self._connection.execute(END_PENDING_OF_AGENT, login)
 
     async def accounts(self, emails: Sequence[str]) -> dict[str, Person]:
         """Return those of these citizens who have an account."""
@@ -128,6 +163,8 @@ class PostgresPeople:
         is_same = known is not None and known["password_hash"] == password_hash
         if is_same and not is_newly_verified:
             return None
+        if is_newly_verified and not is_same:
+            await self._connection.execute(DROP_CLAIM, email)
         kept: UUID = await self._connection.fetchval(
             KEEP_ACCOUNT, account_id, email, password_hash, verified_at, now
         )

@@ -1,5 +1,7 @@
 """What every room of the store works on: one transaction."""
 
+from datetime import datetime
+
 from shared.events import Event
 from shared.postgres import Transaction
 
@@ -15,3 +17,7 @@ class Rows:
     async def publish(self, *events: Event) -> None:
         """Tell facts to the other services, together with what the transaction changes."""
         await self._transaction.publish(events)
+
+    def now(self) -> datetime:
+        """Return the time, as the clock of the transaction tells it."""
+        return self._transaction.clock.now()

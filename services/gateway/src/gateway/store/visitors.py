@@ -7,33 +7,45 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.ports import Account, Agent, Biller, Bucket, Visitor
+from gateway.ports import Account, Agent, Biller, Bucket, Facts, Visitor
 from gateway.store.rows import Rows
 
-FIND_ACCOUNT = "SELECT account_id, email, password_hash, verified_at FROM account WHERE email = $1"
+FIND_ACCOUNT = """
+SELECT account_id, email, password_hash, verified_at, display_name, language
+FROM account WHERE email = $1
+"""
 # Two people cannot take one address; the second learns nothing of the first.
 ADD_ACCOUNT = """
-INSERT INTO account (account_id, email, password_hash, verified_at, created_at)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT (email) DO NOTHING RETURNING account_id
+INSERT INTO account (account_id, email, password_hash, verified_at, created_at, language)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email) DO NOTHING RETURNING account_id
 """
 FIND_AGENT = "SELECT login, password_hash FROM agent WHERE login = $1"
 ADD_SESSION = """
-INSERT INTO session (session_sha256, account_id, login, created_at, seen_at)
-VALUES ($1, $2, $3, $4, $4)
+INSERT INTO session (session_sha256, account_id, login, created_at, seen_at, method, browser,
+    subscriber, browser_id)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8)
 """
 # Idle and absolute ends are checked here, so that no page can forget them.
-FIND_SESSION = """
-SELECT session.account_id, session.seen_at, coalesce(account.email, '') AS email,
+FIND_SESSIONS = """
+SELECT session.session_sha256, session.account_id, session.seen_at,
+    coalesce(account.email, '') AS email,
     account.verified_at IS NOT NULL AS is_verified, coalesce(session.login, '') AS login,
-    coalesce(agent.authority, '') AS authority, coalesce(authority.name, '') AS authority_name
+    coalesce(agent.authority, '') AS authority, coalesce(authority.name, '') AS authority_name,
+    coalesce(session.proved_at, session.created_at) AS proved_at
 FROM session
 LEFT JOIN account ON account.account_id = session.account_id
 LEFT JOIN agent ON agent.login = session.login
 LEFT JOIN authority ON authority.authority = agent.authority
-WHERE session_sha256 = $1 AND session.seen_at > $2
+WHERE session_sha256 = ANY($1) AND session.seen_at > $2
     AND session.created_at > CASE WHEN session.login IS NULL THEN $3::timestamptz ELSE $4 END
 """
-TOUCH_SESSION = "UPDATE session SET seen_at = $2 WHERE session_sha256 = $1 AND seen_at < $2"
+# In one order, so that two who keep the same sessions awake do not wait for each other.
+TOUCH_SESSIONS = """
+UPDATE session SET seen_at = $2
+WHERE session_sha256 IN (
+    SELECT session_sha256 FROM session WHERE session_sha256 = ANY($1) AND seen_at < $2
+    ORDER BY session_sha256 FOR UPDATE)
+"""
 END_SESSION = "DELETE FROM session WHERE session_sha256 = $1"
 FIND_BILLER = """
 SELECT client_id, secret_sha256, authority, regies, scopes FROM biller WHERE client_id = $1
@@ -59,6 +71,20 @@ UPDATE throttle SET failures = greatest(0, failures - 1),
 WHERE bucket = $1
 """
 CLOSED = "SELECT max(blocked_until) FROM throttle WHERE bucket = ANY($1) AND blocked_until > $2"
+# Each failure counts, whoever made it; after a quarter of an hour the count starts anew.
+COUNT_ALARM = """
+INSERT INTO throttle (bucket, failures, started_at) VALUES ($1, 1, $2)
+ON CONFLICT (bucket) DO UPDATE SET
+    failures = CASE WHEN throttle.started_at < $3 THEN 1 ELSE throttle.failures + 1 END,
+    started_at = CASE WHEN throttle.started_at < $3 THEN $2 ELSE throttle.started_at END
+RETURNING failures
+"""
+RAISE_ALARM = "UPDATE throttle SET blocked_until = started_at + $2 WHERE bucket = $1"
+IS_ALARMED = """
+SELECT EXISTS (
+    SELECT 1 FROM throttle WHERE bucket >= $1 AND bucket < $2 AND blocked_until > $3
+)
+"""
 FORGET_SESSIONS = "DELETE FROM session WHERE seen_at < $1 OR created_at < $2"
 FORGET_ATTEMPTS = """
 DELETE FROM throttle WHERE started_at < $1 AND (blocked_until IS NULL OR blocked_until < $2)
@@ -101,10 +127,11 @@ class PostgresVisitors(Rows):
         row = await self._connection.fetchrow(
             ADD_ACCOUNT,
             account.account_id,
-            account.email.lower(),
+            account.email.lower() if account.email else None,
             account.password_hash,
             account.verified_at,
             now,
+            account.language,
         )
         return row is not None
 
@@ -120,20 +147,49 @@ class PostgresVisitors(Rows):
         *,
         account_id: UUID | None = None,
         login: str | None = None,
+        method: str = "password",
+        facts: Facts | None = None,
+        browser_id: UUID | None = None,
     ) -> None:
-        """Open a session, of a citizen or of an agent, under a secret that is kept as a digest."""
-        await self._connection.execute(ADD_SESSION, digest(secret), account_id, login, now)
+        """Open a session, of a citizen or of an agent, under a secret that is kept as a digest.
+
+        `method`, `facts` and `browser_id` say how and from where, for its owner to recognise.
+        """
+        await self._connection.execute(
+            ADD_SESSION,
+            digest(secret),
+            account_id,
+            login,
+            now,
+            method,
+            facts.browser if facts else "",
+            facts.subscriber if facts else "",
+            browser_id,
+        )
 
     async def visitor(self, secret: str, now: datetime) -> Visitor | None:
         """Return who is behind a session that has not ended, and keep it awake."""
-        row = await self._connection.fetchrow(
-            FIND_SESSION, digest(secret), now - IDLE, now - CITIZENS_LONGEST, now - AGENTS_LONGEST
+        return (await self.visitors([secret], now)).get(secret)
+
+    async def visitors(self, secrets: Sequence[str], now: datetime) -> dict[str, Visitor]:
+        """Return who is behind each session that has not ended, and keep all of them awake."""
+        rows = await self._connection.fetch(
+            FIND_SESSIONS,
+            [digest(secret) for secret in secrets],
+            now - IDLE,
+            now - CITIZENS_LONGEST,
+            now - AGENTS_LONGEST,
         )
-        if row is None:
-            return None
-        if row["seen_at"] < now - AWAKE_FOR:
-            await self._connection.execute(TOUCH_SESSION, digest(secret), now)
-        return Visitor(**{name: value for name, value in row.items() if name != "seen_at"})
+        found, drowsy = {}, []
+        for row in rows:
+            values = dict(row)
+            session = values.pop("session_sha256")
+            if values.pop("seen_at") < now - AWAKE_FOR:
+                drowsy.append(session)
+            found[session] = Visitor(**values)
+        if drowsy:
+            await self._connection.execute(TOUCH_SESSIONS, drowsy, now)
+        return {secret: found[digest(secret)] for secret in secrets if digest(secret) in found}
 
     async def end_session(self, secret: str) -> None:
         """End a session on the server."""
@@ -190,6 +246,23 @@ class PostgresVisitors(Rows):
         await self._connection.execute(CLEAR, cleared.name)
         for bucket in sorted(lessened, key=lambda bucket: bucket.name):
             await self._connection.execute(LESSEN, bucket.name, bucket.free)
+
+    async def is_alarmed(self, kind: str, now: datetime) -> bool:
+        """Tell whether an alarm of that kind was raised in this quarter of an hour."""
+        # All buckets `alarm:kind:…`: the next character after the colon is the semicolon.
+        found: bool = await self._connection.fetchval(
+            IS_ALARMED, f"alarm:{kind}:", f"alarm:{kind};", now
+        )
+        return found
+
+    async def count_alarm(self, kind: str, authority: str, limit: int, now: datetime) -> bool:
+        """Count something suspicious; True once in a quarter of an hour, at the limit."""
+        bucket = f"alarm:{kind}:{authority}"
+        failures: int = await self._connection.fetchval(COUNT_ALARM, bucket, now, now - WINDOW)
+        if failures != limit:
+            return False
+        await self._connection.execute(RAISE_ALARM, bucket, WINDOW)
+        return True
 
     async def tidy(self, now: datetime) -> int:
         """Drop sessions that have ended and attempts nobody counts any more; return how many."""

@@ -23,6 +23,13 @@ from ingestion.adapters.table_cells import (
     whole_cents,
 )
 from ingestion.adapters.table_headings import Heading
+from ingestion.adapters.table_identity import (
+    birthdate,
+    commune,
+    gender,
+    given_names,
+    identity_of,
+)
 from ingestion.domain import InvoiceDraft, InvoiceLine, Payer, Rejection
 from ingestion.ports import ReadingContext
 from shared.money import CURRENCY
@@ -55,6 +62,12 @@ _READERS: Mapping[str, tuple[str, Callable[[Cell], object]]] = {
     "payer_address4": ("/payer/address", text),
     "payer_postcode": ("/payer/address", postcode),
     "payer_city": ("/payer/address", text),
+    "payer_family_name": ("/payer/identity/family_name", text),
+    "payer_given_names": ("/payer/identity/given_names", given_names),
+    "payer_birthdate": ("/payer/identity/birthdate", birthdate),
+    "payer_gender": ("/payer/identity/gender", gender),
+    "payer_birthplace": ("/payer/identity/birthplace", commune),
+    "payer_birthcountry": ("/payer/identity/birthcountry", text),
     "pdf": ("/pdf", text),
     "version": ("/version", whole),
     "fiscal_year": ("/fiscal_year", whole),
@@ -209,6 +222,7 @@ class RowReader:
             email=get("payer_email"),
             phone=get("payer_phone"),
             address=lines,
+            identity=identity_of(found),
         )
 
     def _width_fault(self, cells: Sequence[Cell]) -> Rejection | None:

@@ -35,6 +35,7 @@ from ingestion.domain.invoice import (
     invoice_id,
     validate,
 )
+from ingestion.domain.payer_identity import PayerIdentity
 from ingestion.domain.texts import EMAIL_LENGTH, Rejection
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "Kind",
     "Known",
     "Payer",
+    "PayerIdentity",
     "PublishMode",
     "Regie",
     "Rejection",

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from ingestion.domain.payer_identity import PayerIdentity, identity_problems
 from ingestion.domain.texts import (
     Rejection,
     card_problems,
@@ -76,6 +77,7 @@ class Payer(
     email: str | None = None
     phone: str | None = None
     address: tuple[str, ...] | None = None
+    identity: PayerIdentity | None = None
 
 
 class InvoiceLine(
@@ -164,7 +166,7 @@ def validate(
         *_money_problems(draft),
         *_date_problems(draft, today),
         *_identity_problems(draft),
-        *_payer_problems(draft.payer),
+        *_payer_problems(draft.payer, today),
         *_line_problems(draft),
     ]
 
@@ -280,7 +282,7 @@ def _identity_problems(draft: InvoiceDraft) -> Iterator[Rejection]:
         yield refuse("version_too_high", "/version", "La version est invraisemblable.")
 
 
-def _payer_problems(payer: Payer) -> Iterator[Rejection]:
+def _payer_problems(payer: Payer, today: date) -> Iterator[Rejection]:
     yield from identifier_problems("/payer/reference", payer.reference, REFERENCE_LENGTH)
     yield from text_problems("/payer/name", payer.name, TEXT_LENGTH)
     yield from card_problems("/payer/name", payer.name)
@@ -297,6 +299,8 @@ def _payer_problems(payer: Payer) -> Iterator[Rejection]:
         )
     for index, line in enumerate(address[:ADDRESS_LINES]):
         yield from text_problems(f"/payer/address/{index}", line, ADDRESS_LINE_LENGTH)
+    if payer.identity is not None:
+        yield from identity_problems(payer.identity, today)
 
 
 def _line_problems(draft: InvoiceDraft) -> Iterator[Rejection]:

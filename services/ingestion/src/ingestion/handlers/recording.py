@@ -21,7 +21,7 @@ from ingestion.ports import (
 )
 from shared.errors import TransientError
 from shared.events import InvoiceGenerated
-from shared.events.invoice_generated import Line, Payer, StoredFile
+from shared.events.invoice_generated import Line, Payer, PayerIdentity, StoredFile
 
 
 class ContendedError(TransientError):
@@ -179,6 +179,7 @@ class _Recorder:
                 phone=draft.payer.phone,
                 address=draft.payer.address or (),
             ),
+            payer_identity=_identity(draft),
             lines=tuple(
                 Line(
                     label=entry.label,
@@ -199,6 +200,20 @@ class _Recorder:
             debt_reference=draft.debt_reference,
             generated_at=self._recording.at,
         )
+
+
+def _identity(draft: InvoiceDraft) -> PayerIdentity | None:
+    found = draft.payer.identity
+    if found is None:
+        return None
+    return PayerIdentity(
+        family_name=found.family_name,
+        given_names=found.given_names,
+        birthdate=found.birthdate,
+        gender=found.gender,
+        birthplace=found.birthplace,
+        birthcountry=found.birthcountry,
+    )
 
 
 def _settle(position: int, line: CheckedLine, known: dict[UUID, Known], own: set[UUID]) -> LineRow:

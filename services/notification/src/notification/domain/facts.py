@@ -1,6 +1,6 @@
 """The facts that are told, and what is known of the invoices they are about."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
@@ -8,8 +8,16 @@ from uuid import UUID
 import msgspec
 
 from notification.domain.addresses import one_line
-from shared.events import InvoicePublished, PaymentCaptured, PaymentReversed, ReminderDue
+from shared.events import (
+    InvoiceAppeared,
+    InvoicePublished,
+    LetterDue,
+    PaymentCaptured,
+    PaymentReversed,
+    ReminderDue,
+)
 from shared.events.invoice_generated import Kind, Route
+from shared.events.letter_due import LetterKind
 from shared.events.payment_captured import Allocation, Means
 
 
@@ -157,7 +165,62 @@ class Reminder(_Fact, frozen=True, kw_only=True, tag="reminder"):
         return (self.invoice_id,)
 
 
-Fact: TypeAlias = Publication | Receipt | Reversal | Reminder
+class AccountNews(_Fact, frozen=True, kw_only=True, tag="account"):
+    """Something happened to an account, or its holder must prove an address.
+
+    `link` and `code` are secrets, and like `details` are erased once the letter has ended.
+    """
+
+    letter_id: UUID
+    about: LetterKind
+    language: str
+    link: str | None = None
+    code: str | None = None
+    expires_at: datetime | None = None
+    details: dict[str, str] = {}
+
+    @property
+    def key(self) -> str:
+        """Name of the fact."""
+        return str(self.letter_id)
+
+    @property
+    def invoice_ids(self) -> tuple[UUID, ...]:
+        """It is about no invoice."""
+        return ()
+
+
+class Appearance(_Fact, frozen=True, kw_only=True, tag="appearance"):
+    """A version of an invoice is in an account; told as a publication once both are known."""
+
+    invoice_id: UUID
+    version: int
+    account_id: UUID
+
+    @property
+    def key(self) -> str:
+        """Name of the fact."""
+        return f"{self.invoice_id}/{self.version}/{self.account_id}"
+
+    @property
+    def invoice_ids(self) -> tuple[UUID, ...]:
+        """The invoices it is about."""
+        return (self.invoice_id,)
+
+    @property
+    def publication(self) -> Publication:
+        """The fact that a reader is told."""
+        return Publication(
+            traceparent=self.traceparent, invoice_id=self.invoice_id, version=self.version
+        )
+
+
+InvoiceFact: TypeAlias = Publication | Receipt | Reversal | Reminder
+"""What may have to wait for its invoice, and is told to the payer."""
+Fact: TypeAlias = InvoiceFact | AccountNews
+"""What a letter tells."""
+Parked: TypeAlias = InvoiceFact | Appearance
+"""What may be put aside."""
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,6 +285,30 @@ def reminder_of(event: ReminderDue, traceparent: str) -> Reminder:
     )
 
 
+def appearance_of(event: InvoiceAppeared, traceparent: str) -> Appearance:
+    """Return the fact that the holder of an account is told."""
+    return Appearance(
+        traceparent=traceparent,
+        invoice_id=event.invoice_id,
+        version=event.version,
+        account_id=event.account_id,
+    )
+
+
+def news_of(event: LetterDue, traceparent: str) -> AccountNews:
+    """Return the fact that a letter about an account tells, its texts made safe to print."""
+    return AccountNews(
+        traceparent=traceparent,
+        letter_id=event.letter_id,
+        about=event.kind,
+        language=event.language,
+        link=event.link,
+        code=one_line(event.code or "") or None,
+        expires_at=event.expires_at,
+        details={name: one_line(value) for name, value in event.details.items()},
+    )
+
+
 def movements_of(fact: Receipt | Reversal) -> list[Movement]:
     """Return what a payment or its reversal does to each invoice."""
     is_receipt = isinstance(fact, Receipt)
@@ -237,22 +324,36 @@ def movements_of(fact: Receipt | Reversal) -> list[Movement]:
     ]
 
 
-def awaited_ids(fact: Fact) -> tuple[UUID, ...]:
-    """Return the invoices, and for a reversal the payment, without which a fact cannot be told."""
+def awaited_ids(fact: Parked) -> tuple[UUID, ...]:
+    """Return what must have arrived: invoices, the payment of a reversal, an account."""
     if isinstance(fact, Reversal):
         return (*fact.invoice_ids, fact.payment_id)
+    if isinstance(fact, Appearance):
+        return (*fact.invoice_ids, fact.account_id)
     return fact.invoice_ids
 
 
-def is_ready(
-    fact: Fact, invoices: Mapping[UUID, Invoice], payments: Mapping[UUID, str | None]
-) -> bool:
-    """Tell whether all that the fact refers to has arrived: topics are not ordered."""
+def are_invoices_known(fact: Parked, invoices: Mapping[UUID, Invoice]) -> bool:
+    """Tell whether the invoices a fact refers to have arrived, in the version that it names."""
     if any(invoice_id not in invoices for invoice_id in fact.invoice_ids):
         return False
-    if isinstance(fact, Reminder | Publication):
+    if isinstance(fact, Reminder | Publication | Appearance):
         return invoices[fact.invoice_id].version >= fact.version
-    return isinstance(fact, Receipt) or fact.payment_id in payments
+    return True
+
+
+def is_ready(
+    fact: Parked,
+    invoices: Mapping[UUID, Invoice],
+    payments: Mapping[UUID, str | None],
+    accounts: Container[UUID] = (),
+) -> bool:
+    """Tell whether all that the fact refers to has arrived: topics are not ordered."""
+    if not are_invoices_known(fact, invoices):
+        return False
+    if isinstance(fact, Appearance):
+        return fact.account_id in accounts
+    return not isinstance(fact, Reversal) or fact.payment_id in payments
 
 
 def newest(invoices: Sequence[Invoice]) -> dict[UUID, Invoice]:

@@ -1,6 +1,6 @@
 """Who gets a letter about a fact, what may keep it from leaving, and when to try again."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,7 +14,19 @@ from notification.domain.addresses import (
     fingerprint,
     parse_address,
 )
-from notification.domain.facts import Fact, Invoice, Part, Publication, Receipt, Reminder
+from notification.domain.contacts import Event, is_wanted
+from notification.domain.facts import (
+    AccountNews,
+    Appearance,
+    Fact,
+    Invoice,
+    InvoiceFact,
+    Part,
+    Publication,
+    Receipt,
+    Reminder,
+)
+from shared.events.contact_updated import Choice
 
 MESSAGE_NAMESPACE = UUID("6f1d9c0e-7f0b-5d0a-9a54-2f5d1f0a7c11")
 """Message ids are made from (kind, fact, address): the same mail has the same id for ever."""
@@ -44,6 +56,8 @@ class State(StrEnum):
 class SkipReason(StrEnum):
     """Why a message is deliberately not sent."""
 
+    EXPIRED = "expired"
+    NO_DEVICE = "no-device"
     PAID = "paid"
     SUPERSEDED = "superseded"
     UNWANTED = "unwanted"
@@ -66,6 +80,8 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     invoices: Mapping[UUID, Invoice]
     paid_cents: Mapping[UUID, int]
     unwanted: AbstractSet[bytes]
+    choices: Mapping[bytes, tuple[Choice, ...]] = {}
+    """What was chosen by the account that proved an address, by the address's fingerprint."""
 
     def outstanding_cents(self, invoice_id: UUID) -> int:
         """Return what is still owed on an invoice, never less than nothing."""
@@ -76,7 +92,7 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def letters_for(
-    fact: Fact, invoices: Mapping[UUID, Invoice], payments: Mapping[UUID, str | None]
+    fact: InvoiceFact, invoices: Mapping[UUID, Invoice], payments: Mapping[UUID, str | None]
 ) -> list[Letter]:
     """Return one letter for each address that must learn of a fact that is ready.
 
@@ -85,10 +101,10 @@ def letters_for(
     """
     if isinstance(fact, Publication | Reminder):
         address = invoices[fact.invoice_id].payer_email
-        return [_letter(address, fact)] if address else []
+        return [letter_to(address, fact)] if address else []
     asked = fact.address if isinstance(fact, Receipt) else payments[fact.payment_id]
     if isinstance(fact, Receipt) and asked:
-        return [_letter(asked, fact)]
+        return [letter_to(asked, fact)]
     by_address: dict[str, list[Part]] = {}
     for part in fact.parts:
         address = invoices[part.invoice_id].payer_email
@@ -98,7 +114,7 @@ def letters_for(
         by_address[asked] = list(fact.parts)
     letters: dict[bytes, Letter] = {}
     for address, parts in by_address.items():
-        letter = _letter(address, msgspec.structs.replace(fact, parts=tuple(parts)))
+        letter = letter_to(address, msgspec.structs.replace(fact, parts=tuple(parts)))
         known = letters.get(letter.address_hash)
         # Two spellings of one address are one reader: the fuller letter is the one to send.
         if known is None or len(known.fact.invoice_ids) < len(parts):
@@ -106,7 +122,45 @@ def letters_for(
     return list(letters.values())
 
 
-def _letter(text: str, fact: Fact) -> Letter:
+def letters_to_viewers(
+    fact: Receipt | Reminder | Appearance,
+    viewers: Mapping[UUID, Collection[UUID]],
+    addresses: Mapping[UUID, str],
+) -> list[Letter]:
+    """Return one letter for each account that sees an invoice of the fact and has an address.
+
+    A letter that the payer gets at the same address is the same letter, with the same id. An
+    account reads only of the invoices that it sees.
+    """
+    if isinstance(fact, Appearance):
+        address = addresses.get(fact.account_id)
+        return [letter_to(address, fact.publication)] if address else []
+    letters: list[Letter] = []
+    for account_id, seen in seen_by(fact, viewers).items():
+        address = addresses.get(account_id)
+        if address is None:
+            continue
+        told: Fact = fact
+        if isinstance(fact, Receipt):
+            parts = tuple(part for part in fact.parts if part.invoice_id in seen)
+            told = msgspec.structs.replace(fact, parts=parts)
+        letters.append(letter_to(address, told))
+    return letters
+
+
+def seen_by(
+    fact: Receipt | Reminder, viewers: Mapping[UUID, Collection[UUID]]
+) -> dict[UUID, list[UUID]]:
+    """Return which invoices of the fact each account sees, in the order of the fact."""
+    seen: dict[UUID, list[UUID]] = {}
+    for invoice_id in fact.invoice_ids:
+        for account_id in viewers.get(invoice_id, ()):
+            seen.setdefault(account_id, []).append(invoice_id)
+    return seen
+
+
+def letter_to(text: str, fact: Fact) -> Letter:
+    """Return a letter to an address, refused at once when that is none."""
     try:
         address, state, reason = parse_address(text), State.WAITING, None
     except AddressError as error:
@@ -124,18 +178,25 @@ def _letter(text: str, fact: Fact) -> Letter:
     )
 
 
-def reason_to_skip(letter: Letter, circumstances: Circumstances) -> SkipReason | None:
+def without_secrets(letter: Letter, news: AccountNews) -> Letter:
+    """Return a letter about an account that has ended: it keeps nothing that opens anything."""
+    bare = msgspec.structs.replace(news, link=None, code=None, details={})
+    return msgspec.structs.replace(letter, fact=bare)
+
+
+def reason_to_skip(
+    letter: Letter, circumstances: Circumstances, now: datetime
+) -> SkipReason | None:
     """Return why a letter must not leave now, or None.
 
-    A wish for no e-mail does not hold back a receipt that was asked for at this very address.
+    A wish for no e-mail does not hold back a receipt that was asked for at this very address, nor
+    a letter about the account itself, which comes too late once what it carries has expired.
     """
     fact = letter.fact
-    is_asked = (
-        isinstance(fact, Receipt)
-        and fact.address is not None
-        and fingerprint(fact.address) == letter.address_hash
-    )
-    if letter.address_hash in circumstances.unwanted and not is_asked:
+    if isinstance(fact, AccountNews):
+        is_late = fact.expires_at is not None and fact.expires_at <= now
+        return SkipReason.EXPIRED if is_late else None
+    if not is_asked_for(letter) and not _is_wanted(letter.address_hash, fact, circumstances):
         return SkipReason.UNWANTED
     if isinstance(fact, Publication | Reminder):
         if circumstances.invoices[fact.invoice_id].version > fact.version:
@@ -144,6 +205,33 @@ def reason_to_skip(letter: Letter, circumstances: Circumstances) -> SkipReason |
         if isinstance(fact, Reminder) and not is_owed:
             return SkipReason.PAID
     return None
+
+
+def is_asked_for(letter: Letter) -> bool:
+    """Tell whether this is a receipt that the payer asked for at this very address."""
+    return (
+        isinstance(letter.fact, Receipt)
+        and letter.fact.address is not None
+        and fingerprint(letter.fact.address) == letter.address_hash
+    )
+
+
+def _is_wanted(address_hash: bytes, fact: InvoiceFact, circumstances: Circumstances) -> bool:
+    if address_hash in circumstances.unwanted:
+        return False
+    event = _EVENTS.get(type(fact))
+    if event is None:
+        return True
+    authority = circumstances.invoices[fact.invoice_ids[0]].authority
+    return is_wanted(circumstances.choices.get(address_hash, ()), event, "email", authority)
+
+
+_EVENTS: Mapping[type, Event] = {
+    Publication: "invoice",
+    Reminder: "reminder",
+    Receipt: "receipt",
+}
+"""What choices are about; money that goes back is no matter of choice."""
 
 
 def next_attempt(failed_attempts: int, at: datetime) -> datetime | None:

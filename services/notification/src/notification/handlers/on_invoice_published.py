@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from notification.domain import Fact, Invoice, Publication, newest
+from notification.domain import Invoice, Parked, Publication, newest
 from notification.handlers.joining import tell_or_park, tell_parked
 from notification.ports import Office
 from shared.envelope import Message
@@ -21,7 +21,7 @@ async def on_invoice_published(
         if name not in known or known[name].version < invoice.version
     ]
     traces = {(m.data.invoice_id, m.data.version): m.traceparent for m in messages}
-    facts: list[Fact] = [
+    facts: list[Parked] = [
         Publication(
             traceparent=traces[invoice.invoice_id, invoice.version],
             invoice_id=invoice.invoice_id,

@@ -82,6 +82,12 @@ class QuotedPayment(msgspec.Struct, frozen=True, kw_only=True):
     refused: tuple[RefusedInvoice, ...]
 
 
+class PayabilityDemand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which invoices somebody looks at."""
+
+    invoice_ids: Annotated[tuple[UUID, ...], msgspec.Meta(min_length=1, max_length=200)]
+
+
 class InvoicePayability(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an invoice can be paid online now, and if not why."""
 

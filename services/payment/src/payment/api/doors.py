@@ -13,6 +13,7 @@ from payment.api.bodies import (
     History,
     InvoicePayability,
     Parity,
+    PayabilityDemand,
     PaymentDemand,
     PaymentState,
     QuoteDemand,
@@ -60,8 +61,8 @@ class Desk(Protocol):
         """Return what a payment would be."""
         ...
 
-    async def payability(self, invoice_id: UUID) -> Payability | None:
-        """Return whether an invoice can be paid online."""
+    async def payabilities(self, invoice_ids: Sequence[UUID]) -> Mapping[UUID, Payability]:
+        """Return whether invoices can be paid online; unknown ones are left out."""
         ...
 
     async def find(self, payment_id: UUID) -> Attempt | None:
@@ -147,10 +148,20 @@ class Doors:
 
     async def get_payability(self, request: web.Request) -> web.Response:
         """Return whether an invoice can be paid online, and if not why."""
-        found = await _named(request, "invoice_id", self._desk.payability)
+
+        async def find(invoice_id: UUID) -> Payability | None:
+            return (await self._desk.payabilities([invoice_id])).get(invoice_id)
+
+        found = await _named(request, "invoice_id", find)
         if found is None:
             raise ProblemError(404, "unknown-invoice", "Cette facture n’est pas connue.")
         return json_response(payable(found))
+
+    async def post_payabilities(self, request: web.Request) -> web.Response:
+        """Return the same for several invoices at once; those not known are left out."""
+        demand = await read_json(request, PayabilityDemand)
+        found = await self._desk.payabilities(sorted(set(demand.invoice_ids)))
+        return json_response({str(name): payable(one) for name, one in found.items()})
 
     async def get_payment(self, request: web.Request) -> web.Response:
         """Return where a payment stands."""
@@ -231,6 +242,13 @@ class Doors:
                 "What a payment of these invoices would be.",
                 {200: QuotedPayment},
                 request=QuoteDemand,
+            ),
+            _operation(
+                "POST /v1/invoices/payability",
+                self.post_payabilities,
+                "Whether invoices can be paid online now, by id; those not known are left out.",
+                {200: dict[str, InvoicePayability]},
+                request=PayabilityDemand,
             ),
             _operation(
                 "GET /v1/invoices/{invoice_id}/payability",

@@ -88,20 +88,35 @@ async def quote_payment(
     return quote(invoices, offers_of(invoices, providers), holds, now, amount_cents)
 
 
-async def payability(
-    invoice_id: UUID, open_unit: OpenUnit, providers: Providers, clock: Clock
-) -> Payability | None:
-    """Return whether an invoice can be paid online now; None when it is not published here."""
+async def payabilities(
+    invoice_ids: Sequence[UUID], open_unit: OpenUnit, providers: Providers, clock: Clock
+) -> dict[UUID, Payability]:
+    """Return whether invoices can be paid online now; those not published here are left out."""
     now = clock.now()
     async with open_unit() as unit:
-        found = await unit.invoices.read([invoice_id])
-        holds = await holds_on(unit, [invoice_id], now)
-        running = await unit.attempts.in_flight([invoice_id])
-    if not found:
-        return None
-    [invoice] = found
-    offer = offers_of(found, providers)[invoice_id]
-    reason = reason_against(invoice, offer, holds[invoice_id], now)
+        invoices = await unit.invoices.read(invoice_ids)
+        recent = await unit.attempts.recent_starts(invoice_ids, now - RECENT)
+        running: dict[UUID, datetime] = {}
+        for attempt in await unit.attempts.in_flight(invoice_ids):
+            for part in attempt.allocations:
+                known = running.get(part.invoice_id, attempt.expires_at)
+                running[part.invoice_id] = max(known, attempt.expires_at)
+    found: dict[UUID, Payability] = {}
+    for invoice in invoices:
+        name = invoice.invoice_id
+        hold = Hold(is_in_flight=name in running, recent_start=recent.get(name))
+        found[name] = _payability(invoice, _offer(invoice, providers), hold, running.get(name), now)
+    return found
+
+
+def _payability(
+    invoice: PayableInvoice,
+    offer: Offer | None,
+    hold: Hold,
+    in_flight_until: datetime | None,
+    now: datetime,
+) -> Payability:
+    reason = reason_against(invoice, offer, hold, now)
     if reason is None and offer is not None:
         reason = reason_of_sum(invoice.outstanding_cents, offer)
         if reason is Reason.ABOVE_MAXIMUM and least_cents(invoice, offer) <= (
@@ -116,5 +131,5 @@ async def payability(
         outstanding_cents=invoice.outstanding_cents,
         minimum_cents=least_cents(invoice, offer) if offer else invoice.outstanding_cents,
         accounts=(offer.name,) if offer else (),
-        in_flight_until=max((attempt.expires_at for attempt in running), default=None),
+        in_flight_until=in_flight_until,
     )

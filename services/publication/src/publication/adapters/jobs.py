@@ -5,6 +5,7 @@ This side of the hand-over loads none of the PDF libraries: only the processes t
 
 import msgspec
 
+from publication.domain import Pages
 from shared.events import InvoiceGenerated
 
 DEFAULT_SIZE_MM = 28.0
@@ -31,7 +32,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     size_mm: float = DEFAULT_SIZE_MM
 
 
-class PaperJob(msgspec.Struct, frozen=True, kw_only=True):
+class PaperJob(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What to publish: the biller's PDF, or None to render one; `known` maps layouts to places."""
 
     invoice: InvoiceGenerated
@@ -45,7 +46,7 @@ class PaperJob(msgspec.Struct, frozen=True, kw_only=True):
     is_preview: bool = False
 
 
-class PaperResult(msgspec.Struct, frozen=True, kw_only=True):
+class PaperResult(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The documents, or why there are none; `print_file` is None when the document is printed.
 
     `pages` counts those of the file that is printed.
@@ -60,7 +61,41 @@ class PaperResult(msgspec.Struct, frozen=True, kw_only=True):
     refusal_detail: str = ""
 
 
+class LookJob(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Which pages a published document has, drawn `widest` pixels wide."""
+
+    pdf: bytes
+    widest: int
+    seconds: int
+
+
+class DrawJob(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Draw a page, from 1."""
+
+    pdf: bytes
+    number: int
+    width: int
+    seconds: int
+
+
+class LookResult(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The pages, or why they cannot be shown."""
+
+    pages: Pages | None = None
+    refusal_code: str = ""
+
+
+class DrawResult(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The picture, or why there is none."""
+
+    picture: bytes = b""
+    refusal_code: str = ""
+
+
+Job = PaperJob | LookJob | DrawJob
+Result = PaperResult | LookResult | DrawResult
+
 encoder = msgspec.msgpack.Encoder()
-job_decoder = msgspec.msgpack.Decoder(PaperJob)
+job_decoder = msgspec.msgpack.Decoder(Job)
 # Not pickle: what a hostile file made of its process may lie to us, but never run here.
-result_decoder = msgspec.msgpack.Decoder(PaperResult)
+result_decoder = msgspec.msgpack.Decoder(Result)

@@ -4,13 +4,24 @@ import random
 import resource
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import msgspec
 
-from publication.adapters import pdf_check, pdf_stamp, preview_mark, qr, render
+from publication.adapters import page_pictures, pdf_check, pdf_stamp, preview_mark, qr, render
 from publication.adapters.errors import UnsafePdfError
-from publication.adapters.jobs import PaperJob, PaperResult
+from publication.adapters.jobs import (
+    DrawJob,
+    DrawResult,
+    Job,
+    LookJob,
+    LookResult,
+    PaperJob,
+    PaperResult,
+    Result,
+)
 
 
 def limit_process(memory_bytes: int) -> None:
@@ -25,21 +36,57 @@ def _too_slow(_number: int, _frame: FrameType | None) -> None:
     raise UnsafePdfError("resource_limit", "time")
 
 
+def do(job: Job) -> Result:
+    """Return what a job asks for, within its processor time."""
+    if isinstance(job, LookJob):
+        return look(job)
+    return draw(job) if isinstance(job, DrawJob) else make(job)
+
+
 def make(job: PaperJob) -> PaperResult:
     """Return the paper of one job within its processor time."""
+    try:
+        with _within(job.seconds):
+            result = _render(job) if job.pdf is None else _stamp(job, job.pdf)
+            return _marked(result) if job.is_preview else result
+    except UnsafePdfError as error:
+        return PaperResult(refusal_code=error.code, refusal_detail=error.sentence)
+
+
+def look(job: LookJob) -> LookResult:
+    """Return which pages a document has."""
+    try:
+        with _within(job.seconds):
+            return LookResult(pages=page_pictures.look(job.pdf, job.widest))
+    except UnsafePdfError as error:
+        return LookResult(refusal_code=error.code)
+
+
+def draw(job: DrawJob) -> DrawResult:
+    """Return the picture of a page."""
+    try:
+        with _within(job.seconds):
+            return DrawResult(picture=page_pictures.draw(job.pdf, job.number, job.width))
+    except UnsafePdfError as error:
+        return DrawResult(refusal_code=error.code)
+
+
+@contextmanager
+def _within(seconds: int) -> Iterator[None]:
+    """Give the block so much processor time.
+
+    Raises:
+        UnsafePdfError: it took longer, or more memory than there is.
+    """
     # A call that never returns to Python is stopped by the harder limit, which ends the process.
     used = int(time.process_time())
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (used + 2 * job.seconds + 1, hard))
-    signal.setitimer(signal.ITIMER_PROF, job.seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (used + 2 * seconds + 1, hard))
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
-        result = _render(job) if job.pdf is None else _stamp(job, job.pdf)
-        return _marked(result) if job.is_preview else result
-    except UnsafePdfError as error:
-        return PaperResult(refusal_code=error.code, refusal_detail=error.sentence)
-    except MemoryError:
-        refusal = UnsafePdfError("resource_limit", "memory")
-        return PaperResult(refusal_code=refusal.code, refusal_detail=refusal.sentence)
+        yield
+    except MemoryError as error:
+        raise UnsafePdfError("resource_limit", "memory") from error
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
 

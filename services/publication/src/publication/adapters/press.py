@@ -7,23 +7,40 @@ import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import msgspec
 import structlog
 
 from publication.adapters import jobs
 from publication.adapters.errors import UnsafePdfError
-from publication.adapters.jobs import Limits, PaperJob, PaperResult, Place
-from publication.ports import Claim, Paper
+from publication.adapters.jobs import (
+    DrawJob,
+    DrawResult,
+    Job,
+    Limits,
+    LookJob,
+    LookResult,
+    PaperJob,
+    PaperResult,
+    Place,
+)
+from publication.domain import Pages
+from publication.ports import Claim, Paper, PressAwayError, UndrawableError
 from shared.events.authority_configured import StampPlace
 
 logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
+R = TypeVar("R", PaperResult, LookResult, DrawResult)
 Places = Callable[[], Awaitable[dict[tuple[str, str], StampPlace]]]
 LAYOUTS = 500
 """Layouts remembered; forgetting one costs one more rendering."""
 TRIES = 3
 """A document that ended its process this often is refused."""
+PICTURES_AT_ONCE = 1
+"""A process of its own for pages that somebody looks at; it starts with the first of them."""
+PICTURE_SECONDS = 5
+"""Processor time for a page's picture: an invoice takes a tenth of one."""
 JOBS_PER_PROCESS = 1000
 """Then another takes its place: what libraries leak, or a file left behind, goes with it."""
 
@@ -40,7 +57,7 @@ class PressSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Press:
-    """Makes paper in other processes, bounded in memory and time; each has one document at once."""
+    """Makes paper and pictures in other processes, bounded in memory and time, one job each."""
 
     def __init__(self, settings: PressSettings, places: Places) -> None:
         """Start no process before the first job."""
@@ -48,17 +65,17 @@ class Press:
         self._places = places
         self._layouts: OrderedDict[str, Place | None] = OrderedDict()
         self._room = _Room(settings)
-        # The last to come back goes first: what one process can do starts no second one.
-        self._free: asyncio.LifoQueue[_Process | None] = asyncio.LifoQueue()
-        for _ in range(settings.processes):
-            self._free.put_nowait(None)
+        self._makers = _places_for(settings.processes)
+        # Who looks at a page does not wait behind a deposit of ten thousand.
+        self._pictures = _places_for(PICTURES_AT_ONCE)
 
     def close(self) -> None:
         """Let the processes go."""
-        while not self._free.empty():
-            process = self._free.get_nowait()
-            if process is not None:
-                process.close()
+        for free in (self._makers, self._pictures):
+            while not free.empty():
+                process = free.get_nowait()
+                if process is not None:
+                    process.close()
         self._room.close()
 
     async def make(
@@ -84,6 +101,43 @@ class Press:
             return Paper(refusal_code=error.code, refusal_detail=error.sentence)
         return paper
 
+    async def look(self, pdf: bytes, widest: int) -> Pages:
+        """Return the pages of a document, drawn `widest` pixels wide.
+
+        Raises:
+            UndrawableError: it cannot be read within the limits.
+            PressAwayError: no process came up.
+        """
+        job = LookJob(pdf=pdf, widest=widest, seconds=PICTURE_SECONDS)
+        result = await self._shown(job, LookResult)
+        if result.pages is None:
+            raise UndrawableError(result.refusal_code)
+        return result.pages
+
+    async def draw(self, pdf: bytes, number: int, width: int) -> bytes:
+        """Return the picture of a page (from 1), as WebP.
+
+        Raises:
+            UndrawableError: it cannot be drawn within the limits.
+            PressAwayError: no process came up.
+        """
+        job = DrawJob(pdf=pdf, number=number, width=width, seconds=PICTURE_SECONDS)
+        result = await self._shown(job, DrawResult)
+        if not result.picture:
+            raise UndrawableError(result.refusal_code)
+        return result.picture
+
+    async def _shown(self, job: Job, kind: type[R]) -> R:
+        try:
+            async with self._process(self._pictures) as process:
+                return await process.do(job, kind, self._settings.memory_bytes)
+        except _NotStartedError as error:
+            raise PressAwayError from error
+        except _EndedError as error:
+            logger.warning("a page ended its process", error=str(error))
+            code = "resource_limit"
+            raise UndrawableError(code) from error
+
     def _job(
         self,
         claim: Claim,
@@ -108,8 +162,8 @@ class Press:
 
     async def _make_alone(self, claim: Claim, job: PaperJob) -> Paper | None:
         try:
-            async with self._process() as process:
-                result = await process.make(job, self._settings.memory_bytes)
+            async with self._process(self._makers) as process:
+                result = await process.do(job, PaperResult, self._settings.memory_bytes)
         except _NotStartedError:
             logger.exception("no process to make paper with")
             return None
@@ -122,8 +176,10 @@ class Press:
         return self._paper(result)
 
     @asynccontextmanager
-    async def _process(self) -> "AsyncIterator[_Process]":
-        process = await self._free.get()
+    async def _process(
+        self, free: "asyncio.LifoQueue[_Process | None]"
+    ) -> "AsyncIterator[_Process]":
+        process = await free.get()
         kept: _Process | None = None
         try:
             if process is None:
@@ -135,7 +191,7 @@ class Press:
             # One that ended, or whose answer nobody took, is of no use to the next.
             if kept is None and process is not None:
                 process.close()
-            self._free.put_nowait(kept)
+            free.put_nowait(kept)
 
     def _paper(self, result: PaperResult) -> Paper:
         if result.layout:
@@ -150,6 +206,17 @@ class Press:
             refusal_code=result.refusal_code,
             refusal_detail=result.refusal_detail,
         )
+
+
+def _places_for(processes: int) -> "asyncio.LifoQueue[_Process | None]":
+    """Return as many places, all empty.
+
+    The last to come back goes first: what one process can do starts no second one.
+    """
+    free: asyncio.LifoQueue[_Process | None] = asyncio.LifoQueue()
+    for _ in range(processes):
+        free.put_nowait(None)
+    return free
 
 
 class _NotStartedError(Exception):
@@ -167,8 +234,8 @@ class _Process:
         self.jobs_done = 0
         self._connection = connection
 
-    async def make(self, job: PaperJob, most_bytes: int) -> PaperResult:
-        """Return the paper of one job.
+    async def do(self, job: Job, kind: type[R], most_bytes: int) -> R:
+        """Return what a job asks for, which is of that kind.
 
         Raises:
             _EndedError: the process did not live to answer, or answered nonsense.
@@ -183,6 +250,9 @@ class _Process:
             result = jobs.result_decoder.decode(answer)
         except (OSError, EOFError, msgspec.DecodeError) as error:
             raise _EndedError(str(error)) from error
+        if not isinstance(result, kind):
+            message = f"an answer to another question: {type(result).__name__}"
+            raise _EndedError(message)
         self.jobs_done += 1
         return result
 

@@ -73,7 +73,7 @@ def work(connection: socket.socket) -> None:
             message = connection.recv(int.from_bytes(length), socket.MSG_WAITALL)
             job = jobs.job_decoder.decode(message)
             del message
-            answer = jobs.encoder.encode(paper.make(job))
+            answer = jobs.encoder.encode(paper.do(job))
             connection.sendall(len(answer).to_bytes(jobs.LENGTH_BYTES))
             connection.sendall(answer)
             # While it waits for the next it holds neither.

@@ -30,7 +30,7 @@ def operations(reading: Reading, storage: Storage, public_url: str) -> list[Oper
     """Return what publication serves."""
 
     async def get_publication(request: web.Request) -> web.Response:
-        folder = await _find(request, reading)
+        folder = await find_folder(request, reading)
         shown = folder.state is FolderState.PUBLISHED
         return json_response(
             Publication(
@@ -47,11 +47,11 @@ def operations(reading: Reading, storage: Storage, public_url: str) -> list[Oper
         )
 
     async def get_document(request: web.Request) -> web.Response:
-        folder = await _find(request, reading)
+        folder = await find_folder(request, reading)
         return await _pdf(storage, folder, folder.document_key)
 
     async def get_print(request: web.Request) -> web.Response:
-        folder = await _find(request, reading)
+        folder = await find_folder(request, reading)
         return await _pdf(storage, folder, folder.print_key)
 
     return [
@@ -82,7 +82,12 @@ def operations(reading: Reading, storage: Storage, public_url: str) -> list[Oper
     ]
 
 
-async def _find(request: web.Request, reading: Reading) -> Folder:
+async def find_folder(request: web.Request, reading: Reading) -> Folder:
+    """Return the folder that a request names.
+
+    Raises:
+        ProblemError: 404, it is not there or of another town, which is answered alike.
+    """
     try:
         invoice_id = UUID(request.match_info["invoice_id"])
     except ValueError as error:
@@ -99,7 +104,12 @@ def _unknown() -> ProblemError:
     return ProblemError(404, "unknown-invoice", "Cette facture n’est pas connue.")
 
 
-async def _pdf(storage: Storage, folder: Folder, key: str | None) -> web.Response:
+def require_open(folder: Folder, key: str | None) -> str:
+    """Return where a file of a folder is kept, which may be read now.
+
+    Raises:
+        ProblemError: 410 withdrawn or past its 90 days, 404 not published yet.
+    """
     if folder.state is FolderState.WITHDRAWN:
         raise ProblemError(410, "invoice-withdrawn", "Cette facture a été retirée.")
     if folder.state is FolderState.PURGED:
@@ -108,11 +118,19 @@ async def _pdf(storage: Storage, folder: Folder, key: str | None) -> web.Respons
         )
     if key is None:
         raise ProblemError(404, "not-published", "Cette facture n’est pas encore publiée.")
+    return key
+
+
+def gone() -> ProblemError:
+    """Return the answer for a file that was replaced or purged between two reads."""
+    return ProblemError(404, "not-published", "Ce document n’est pas disponible.")
+
+
+async def _pdf(storage: Storage, folder: Folder, key: str | None) -> web.Response:
     try:
-        content = await storage.get(key)
+        content = await storage.get(require_open(folder, key))
     except MissingObjectError as error:
-        # Replaced or purged between the two reads.
-        raise ProblemError(404, "not-published", "Ce document n’est pas disponible.") from error
+        raise gone() from error
     return web.Response(
         body=content,
         content_type="application/pdf",

@@ -1,4 +1,4 @@
-"""The rules: of folders, of letters and of postal order; no clock, no database, no network."""
+"""The rules: of folders, pages, letters and postal order; no clock, no database, no network."""
 
 from publication.domain.folder import (
     TOKEN_BYTES,
@@ -20,6 +20,15 @@ from publication.domain.letters import (
     weight_class_grams,
     weight_grams,
 )
+from publication.domain.pages import (
+    WIDTHS,
+    Pages,
+    PageSize,
+    drawn_size,
+    index_key,
+    pages_folder,
+    picture_key,
+)
 from publication.domain.postal import (
     AddressState,
     Destination,
@@ -29,18 +38,25 @@ from publication.domain.postal import (
 
 __all__ = [
     "TOKEN_BYTES",
+    "WIDTHS",
     "AddressState",
     "Destination",
     "FolderState",
     "IndexedLetter",
     "Letter",
+    "PageSize",
+    "Pages",
     "PrintRun",
     "Standing",
     "destination_of",
     "document_key",
+    "drawn_size",
+    "index_key",
     "must_publish",
     "must_withdraw",
     "new_token",
+    "pages_folder",
+    "picture_key",
     "postal_order",
     "print_run_of",
     "published_event",

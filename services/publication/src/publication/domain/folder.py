@@ -74,6 +74,7 @@ def published_event(
         amount_cents=request.amount_cents,
         currency=request.currency,
         payer=request.payer,
+        payer_identity=request.payer_identity,
         fiscal_year=request.fiscal_year,
         debt_reference=request.debt_reference,
         token=token,

@@ -14,13 +14,6 @@ import asyncssh
 import obstore
 from obstore.store import S3Store
 
-from reconciliation.domain.addresses import (
-    ForbiddenUrlError,
-    Rule,
-    Target,
-    read_url,
-    require_callable,
-)
 from reconciliation.domain.destinations import (
     S3,
     Destination,
@@ -28,6 +21,13 @@ from reconciliation.domain.destinations import (
     Download,
     DropError,
     Sftp,
+)
+from shared.addresses import (
+    ForbiddenUrlError,
+    Rule,
+    Target,
+    read_url,
+    require_callable,
 )
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 import msgspec
 from aiohttp import web
 
-from reconciliation.domain.addresses import ForbiddenUrlError
 from reconciliation.domain.webhooks import OVERLAP, SECRET_BYTES, write_secret
 from reconciliation.ports import Endpoint, FeedReader, OpenUnit, Sealer, Sender, Unit
+from shared.addresses import ForbiddenUrlError
 from shared.auth import Principal
 from shared.clock import Clock
 from shared.http import Operation, ProblemError, json_response, principal, read_json

@@ -5,17 +5,23 @@ from datetime import datetime
 from functools import partial
 
 from reconciliation.domain.ledger import InvoiceFacts, publish
+from reconciliation.domain.receipt_ports import ReceiptBook
 from reconciliation.handlers.bookkeeping import Fact, book
+from reconciliation.handlers.give_receipts import receipt_invoices
 from reconciliation.ports import Books, NamedInvoice
 from shared.envelope import Message
 from shared.events import InvoicePublished
 
 
 async def on_invoice_published(
-    messages: Sequence[Message[InvoicePublished]], books: Books, at: datetime
+    messages: Sequence[Message[InvoicePublished]],
+    books: Books,
+    receipts: ReceiptBook,
+    at: datetime,
 ) -> None:
-    """Book the claim; of a higher version, what it changes."""
+    """Book the claim; of a higher version, what it changes; receipt what was paid before."""
     await book([_fact(message.data) for message in messages], books, at)
+    await receipt_invoices([message.data for message in messages], receipts, at)
 
 
 def _fact(invoice: InvoicePublished) -> Fact:

@@ -5,7 +5,9 @@ from datetime import datetime
 from functools import partial
 
 from reconciliation.domain.ledger import receive
+from reconciliation.domain.receipt_ports import ReceiptBook
 from reconciliation.handlers.bookkeeping import Fact, book
+from reconciliation.handlers.give_receipts import receipt_payments
 from reconciliation.ports import Books, Collection, NamedInvoice, Webhooks
 from shared.envelope import Message
 from shared.events import PaymentCaptured
@@ -13,9 +15,13 @@ from shared.events.payment_captured import Allocation
 
 
 async def on_payment_captured(
-    messages: Sequence[Message[PaymentCaptured]], books: Books, webhooks: Webhooks, at: datetime
+    messages: Sequence[Message[PaymentCaptured]],
+    books: Books,
+    webhooks: Webhooks,
+    receipts: ReceiptBook,
+    at: datetime,
 ) -> None:
-    """Book the money against each invoice, add it to the billers' feed and have them told."""
+    """Book the money, receipt it, add it to the billers' feed and have them told."""
     pairs = {
         f"captured:{payment.payment_id}:{part.invoice_id}": (payment, part)
         for payment in (message.data for message in messages)
@@ -35,6 +41,7 @@ async def on_payment_captured(
     fresh = await book(facts, books, at)
     fed = await books.feed([_item(fact.name, *pairs[fact.name]) for fact in fresh], at)
     await webhooks.announce(fed, at)
+    await receipt_payments([message.data for message in messages], receipts, at)
 
 
 def _invoice(part: Allocation) -> NamedInvoice:

@@ -1,0 +1,114 @@
+"""Letters about an account: told as events, so that they leave if, and only if, the change holds.
+
+No page sends mail: what a letter says and how it leaves is notification's (docs/adr).
+"""
+
+import secrets
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from aiohttp import web
+
+from gateway.api.forgery import nonce_of
+from gateway.api.site import site_of
+from gateway.ports import Account, Portal, Proof, ProofPurpose
+from gateway.store import digest
+from shared.events import LetterDue
+from shared.events.letter_due import LetterKind
+
+LIVES: dict[ProofPurpose, timedelta] = {
+    "open": timedelta(hours=24),
+    "change": timedelta(hours=24),
+    "reset": timedelta(minutes=30),
+    "undo": timedelta(days=7),
+}
+"""How long a secret is good: the more it opens, the shorter (ASVS 6.4.2, 6.6.2)."""
+PATHS: dict[ProofPurpose, str] = {
+    "open": "/compte/confirmer/",
+    "change": "/compte/confirmer/",
+    "reset": "/connexion/oubli/",
+    "undo": "/compte/adresse/retablir/",
+}
+KINDS: dict[ProofPurpose, LetterKind] = {
+    "open": "confirm-address",
+    "change": "confirm-address",
+    "reset": "reset-password",
+    "undo": "address-changed",
+}
+
+
+def letter(
+    request: web.Request,
+    kind: LetterKind,
+    email: str,
+    language: str,
+    *,
+    path: str | None = None,
+    lasts: timedelta | None = None,
+    details: dict[str, str] | None = None,
+) -> LetterDue:
+    """Return a letter that is due now; `path` is a page of ours, good for `lasts`."""
+    site = site_of(request)
+    now = site.clock.now()
+    return LetterDue(
+        letter_id=uuid4(),
+        kind=kind,
+        email=email,
+        language=language,
+        link=f"{site.public_url}{path}" if path else None,
+        expires_at=now + lasts if lasts else None,
+        details=details or {},
+        due_at=now,
+    )
+
+
+async def send_link(
+    request: web.Request,
+    portal: Portal,
+    purpose: ProofPurpose,
+    account: Account,
+    email: str,
+    *,
+    password_hash: str | None = None,
+    details: dict[str, str] | None = None,
+) -> None:
+    """Send a letter with a secret that proves that its reader reads `email`.
+
+    The secret is 256 random bits and is kept as a digest: it exists in the letter alone.
+    """
+    site = site_of(request)
+    secret = secrets.token_urlsafe(32)
+    now = site.clock.now()
+    proof = Proof(
+        purpose=purpose,
+        account_id=account.account_id,
+        email=email,
+        password_hash=password_hash,
+        browser_sha256=browser_digest(request),
+        expires_at=now + LIVES[purpose],
+    )
+    await portal.add_proof(secret, proof, now)
+    await portal.publish(
+        letter(
+            request,
+            KINDS[purpose],
+            email,
+            account.language,
+            path=f"{PATHS[purpose]}{secret}",
+            lasts=LIVES[purpose],
+            details=details,
+        )
+    )
+
+
+def browser_digest(request: web.Request) -> bytes | None:
+    """Return what stands for this browser: the digest of the nonce of its forms."""
+    nonce = nonce_of(request)
+    return digest(nonce) if nonce else None
+
+
+async def tell_contact(request: web.Request, portal: Portal, account_id: UUID) -> None:
+    """Tell notification the account's proved address and wishes, if there is a proved address."""
+    contact = await portal.contact(account_id, site_of(request).clock.now())
+    if contact is not None:
+        await portal.publish(contact)

@@ -1,0 +1,183 @@
+"""Tying invoices to people: what a code or a sum proves, which payers an account sees and why."""
+
+from uuid import UUID
+
+from aiohttp import web
+
+from gateway.api.entry import tell
+from gateway.api.facts import facts_of
+from gateway.api.forgery import read_form
+from gateway.api.invoices import InvoicePages
+from gateway.api.language import say
+from gateway.api.retrieving import browser_of
+from gateway.api.site import require_citizen, see_other, site_of
+from gateway.api.throttling import alarm, by_address, by_name, knock
+from gateway.api.typed import cents_of
+from gateway.api.web import page, render
+from gateway.ports import Owner
+from gateway.ports.links import NewLink, SeenPayer
+from shared.http import Operation, ProblemError
+
+PAYERS_PATH = "/compte/payeurs"
+PAYER = PAYERS_PATH + "/{payer_id}"
+NOBODY = UUID(int=0)
+"""What an id that is none stands for: nothing has it."""
+
+
+class Linking:
+    """Pages of links."""
+
+    def __init__(self, invoices: InvoicePages) -> None:
+        """Find the invoice of a code through `invoices`."""
+        self._invoices = invoices
+
+    async def post_attachment(self, request: web.Request) -> web.StreamResponse:
+        """Link the account to the payer of the invoice that this code, or this sum, has opened."""
+        citizen = require_citizen(request)
+        token = request.match_info["token"]
+        invoice = await self._invoices.by_token(request, token)
+        if invoice.is_sealed:
+            # What the code alone may not show, it cannot put into an account either (K9).
+            return see_other(f"/q/{token}/preuve")
+        site = site_of(request)
+        now = site.clock.now()
+        async with site.open_portal() as portal:
+            found = await portal.opened(token, browser_of(request), now)
+            new = NewLink(
+                account_id=citizen.account_id,
+                evidence="paper_code" if found is None else "reference_amount",
+            )
+            if await portal.link(invoice.invoice_id, new, now):
+                sentence = say(
+                    request, "Ajout des factures de %(authority)s", authority=invoice.authority_name
+                )
+                owner = Owner(account_id=citizen.account_id)
+                await tell(request, portal, owner, "link-added", sentence)
+        return see_other(f"/factures/{invoice.invoice_id}")
+
+    async def get_payers(self, request: web.Request) -> web.Response:
+        """Show whose invoices the account shows and why, and whose they may be."""
+        return await self._payers(request)
+
+    async def _payers(
+        self, request: web.Request, *, status: int = 200, wrong: UUID | None = None
+    ) -> web.Response:
+        citizen = require_citizen(request)
+        async with site_of(request).open_portal() as portal:
+            seen = await portal.seen_payers(citizen.account_id)
+            past = await portal.past_links(citizen.account_id)
+            proposals = await portal.proposals(citizen.account_id)
+            delegations = await portal.delegations_of(citizen.account_id)
+        now = site_of(request).clock.now()
+        return render(
+            request,
+            "payers.html",
+            status=status,
+            payers=_by_payer(seen),
+            past=past,
+            proposals=proposals,
+            received=[
+                one
+                for one in delegations
+                if one.owner_id != citizen.account_id and one.state(now) == "valid"
+            ],
+            wrong=wrong,
+            done=request.query.get("fait", ""),
+        )
+
+    async def get_revocation(self, request: web.Request) -> web.Response:
+        """Ask whether the invoices of a payer shall be seen no more."""
+        return render(request, "payer_revocation.html", payer=await _own_payer(request))
+
+    async def post_revocation(self, request: web.Request) -> web.StreamResponse:
+        """See the invoices of a payer no more."""
+        citizen = require_citizen(request)
+        site = site_of(request)
+        now = site.clock.now()
+        async with site.open_portal() as portal:
+            if not await portal.revoke(citizen.account_id, _payer_id(request), "owner", now):
+                raise _unknown(request)
+            await portal.note(citizen.account_id, "link-revoked", facts_of(request), now)
+        return see_other(f"{PAYERS_PATH}?fait=retire")
+
+    async def post_confirmation(self, request: web.Request) -> web.StreamResponse:
+        """Link the account to a payer proposed to it, whose sum of an invoice was given.
+
+        A payer who is not proposed answers as a wrong sum does (ASVS 6.3.8).
+        """
+        citizen = require_citizen(request)
+        payer_id = _payer_id(request)
+        name = f"{citizen.account_id} {payer_id}"
+        await knock(request, by_name("proposal", name), by_address(request, "proposal"))
+        cents = cents_of((await read_form(request)).get("montant"))
+        site = site_of(request)
+        now = site.clock.now()
+        async with site.open_portal() as portal:
+            is_linked = await portal.confirm(citizen.account_id, payer_id, cents or 0, now)
+            if is_linked:
+                await portal.forgive(by_name("proposal", name), (by_address(request, "proposal"),))
+                owner = Owner(account_id=citizen.account_id)
+                change = say(request, "Ajout de factures confirmées par leur montant")
+                await tell(request, portal, owner, "link-added", change)
+        if not is_linked:
+            await alarm(request, "reference")
+            return await self._payers(request, status=422, wrong=payer_id)
+        return see_other(f"{PAYERS_PATH}?fait=ajoute")
+
+    async def post_refusal(self, request: web.Request) -> web.StreamResponse:
+        """Propose a payer no more."""
+        citizen = require_citizen(request)
+        site = site_of(request)
+        now = site.clock.now()
+        async with site.open_portal() as portal:
+            if not await portal.refuse(citizen.account_id, _payer_id(request), now):
+                raise _unknown(request)
+            await portal.note(citizen.account_id, "link-refused", facts_of(request), now)
+        return see_other(f"{PAYERS_PATH}?fait=ecarte")
+
+    def operations(self) -> list[Operation]:
+        """Return what is served."""
+        return [
+            page("POST", "/q/{token}/rattacher", self.post_attachment, "Keep it in the account."),
+            page("GET", PAYERS_PATH, self.get_payers, "Whose invoices the account shows, and why."),
+            page("GET", f"{PAYER}/retirer", self.get_revocation, "Ask before a link ends."),
+            page(
+                "POST", f"{PAYER}/retirer", self.post_revocation, "See a payer's invoices no more."
+            ),
+            page(
+                "POST", f"{PAYER}/confirmer", self.post_confirmation, "Prove a proposal by a sum."
+            ),
+            page("POST", f"{PAYER}/ecarter", self.post_refusal, "Propose a payer no more."),
+        ]
+
+
+def _by_payer(seen: list[SeenPayer]) -> list[tuple[SeenPayer, list[SeenPayer]]]:
+    """Return each payer once, with every reason why they are seen."""
+    found: dict[UUID, list[SeenPayer]] = {}
+    for one in seen:
+        found.setdefault(one.payer_id, []).append(one)
+    return [(max(reasons, key=lambda one: one.count), reasons) for reasons in found.values()]
+
+
+async def _own_payer(request: web.Request) -> SeenPayer:
+    citizen = require_citizen(request)
+    payer_id = _payer_id(request)
+    async with site_of(request).open_portal() as portal:
+        seen = await portal.seen_payers(citizen.account_id)
+    found = next((one for one in seen if one.payer_id == payer_id), None)
+    if found is None:
+        raise _unknown(request)
+    return found
+
+
+def _payer_id(request: web.Request) -> UUID:
+    try:
+        return UUID(request.match_info["payer_id"])
+    except ValueError:
+        return NOBODY
+
+
+def _unknown(request: web.Request) -> ProblemError:
+    return ProblemError(
+        404, "unknown-payer", say(request, "Ces factures ne sont pas dans votre compte.")
+    )
