@@ -50,6 +50,10 @@ bench: .venv/.dev ## measure, each figure beside the limit found in the same run
 chaos: .venv/.dev ## a thousand payments while providers fail and payment is killed; exit 0 if the books agree
 	@$(BIN)/python -m bench.chaos
 
+.PHONY: screenshots
+screenshots: .venv/.dev ## take pictures of the main pages into docs/images, with Chromium
+	@$(BIN)/python -m tests.journeys.browser.screenshots
+
 .PHONY: flow
 flow: .venv/.demo ## print who says what and who hears it
 	@$(BIN)/python -m checks.flow

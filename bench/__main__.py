@@ -1,4 +1,4 @@
-"""`python -m bench [--only flow|reading]`: prints the figures and keeps them as JSON."""
+"""`python -m bench [--only flow|reading|portal]`: prints the figures, keeps them as JSON."""
 
 import argparse
 import asyncio
@@ -15,6 +15,7 @@ import msgspec
 
 from bench.alone import paper_costs, row_cost
 from bench.paying import NOTICES_PER_SECOND, Paying, Till
+from bench.portal import measure as measure_pages
 from bench.reading import flatness, readings
 from bench.whole import Sink, logged_in, lone_delays, throughput
 from demo.samples import SAMPLES
@@ -121,19 +122,30 @@ async def _measure_flow(invoices: int, lone: int) -> dict[str, object]:
     }
 
 
+async def _measure_portal(invoices: int) -> dict[str, object]:
+    folder = Path(tempfile.mkdtemp(prefix="quittance-bench-"))
+    _say(f"pages, fifty at once, with {invoices} invoices:")
+    found = await measure_pages(folder / "town", _say, invoices=invoices)
+    shutil.rmtree(folder, ignore_errors=True)
+    return {"pages": found}
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--invoices", type=int, default=1000)
     parser.add_argument("--lone", type=int, default=100)
     parser.add_argument("--lines", type=int, default=100_000)
-    parser.add_argument("--only", choices=("flow", "reading"))
+    parser.add_argument("--shown", type=int, default=1_000_000)
+    parser.add_argument("--only", choices=("flow", "reading", "portal"))
     arguments = parser.parse_args()
     result: dict[str, object] = {"measured_at": datetime.now(UTC), "cores": os.cpu_count()}
-    if arguments.only != "reading":
+    if arguments.only in (None, "flow"):
         result |= asyncio.run(_measure_flow(arguments.invoices, arguments.lone))
-    if arguments.only != "flow":
+    if arguments.only in (None, "reading"):
         result |= asyncio.run(_measure_reading(arguments.lines))
+    if arguments.only in (None, "portal"):
+        result |= asyncio.run(_measure_portal(arguments.shown))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
     _say(f"kept in {RESULTS.relative_to(Path.cwd())}")

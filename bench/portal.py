@@ -14,15 +14,18 @@ import msgspec
 from bench.alone import free_port
 from bench.hammer import Counted, Round
 from bench.paying import AT_ONCE, Percentiles
+from bench.whole import an_invoice
+from demo.biller import Biller
 from demo.town import Town
+from tests.journeys.browser.people import pay_from_paper
 
 INVOICES = 1_000_000
 PEOPLE = 80_000
 """Twelve invoices each, and some for nobody: what a list shows."""
-ASKED = 500
+ASKED = 200
 """Different pages and people that are asked in turn."""
 
-# The tokens are made as the test makes them again; the payer of each has an account.
+# Each payer has an account.
 FILL_PORTAL = """
 INSERT INTO invoice (invoice_id, authority, authority_name, regie, regie_label, number, version,
     kind, route, subject, issued_on, due_on, amount_cents, payer_name, payer_email, token_sha256,
@@ -97,8 +100,7 @@ async def measure(
     """Return what `/q/` and the list do at fifty at once."""
     async with Town(folder, progress=lambda _line: None) as town:
         await fill(town, invoices)
-        step = max(1, invoices // ASKED)
-        tokens = tuple(f"/q/bench-token-{n * step:010d}" for n in range(ASKED))
+        tokens = await _papers(town)
         cookies = tuple(f"session=bench-session-{n}" for n in range(ASKED))
         base = town.url("portal")
         found = []
@@ -121,8 +123,34 @@ async def measure(
                 f" = {served.share:.2f}; {served.answered}; {served.body_bytes} bytes"
             )
             found.append(served)
+        say(f"  from the open scanner to the paid invoice: {await _from_paper(town, folder):.1f} s")
         say(f"  first view of the paper's page: {await first_view(base + tokens[0])} bytes")
     return found
+
+
+async def _papers(town: Town) -> tuple[str, ...]:
+    """Publish invoices as a biller does, so that the papers asked for have their documents."""
+    async with aiohttp.ClientSession() as session:
+        biller = Biller(town.endpoints(), session)
+        await biller.log_in()
+        receipt = await biller.deposit_json([an_invoice(f"PAPER-{n}") for n in range(ASKED)])
+        states = [
+            await biller.wait_published(line["invoice_id"])
+            for line in await biller.lines(receipt["deposit_id"])
+        ]
+    return tuple("/q/" + state["public_url"].rpartition("/")[2] for state in states)
+
+
+async def _from_paper(town: Town, folder: Path) -> float:
+    """Return the seconds that scanning and paying a printed invoice takes, in a real browser."""
+    async with aiohttp.ClientSession() as session:
+        biller = Biller(town.endpoints(), session)
+        await biller.log_in()
+        receipt = await biller.deposit_json([an_invoice("FROM-PAPER")])
+        [line] = await biller.lines(receipt["deposit_id"])
+        state = await biller.wait_published(line["invoice_id"])
+        paper = await biller.print_file(line["invoice_id"])
+    return await pay_from_paper(town, paper, state["public_url"], folder)
 
 
 async def first_view(url: str) -> int:

@@ -66,7 +66,9 @@ class Town:
 
     def url(self, name: str) -> str:
         """Return the base address of a part of the town."""
-        return f"http://127.0.0.1:{self.ports[name]}"
+        # Browsers make passkeys for names, and for no bare address.
+        host = "localhost" if name == "portal" else "127.0.0.1"
+        return f"http://{host}:{self.ports[name]}"
 
     def database_of(self, service: str) -> str:
         """Return the address of a service's own database."""

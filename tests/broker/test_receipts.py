@@ -28,6 +28,7 @@ from shared.auth import InvalidTokenError, Principal
 from shared.clock import FixedClock
 from shared.http import create_application
 from shared.postgres import Database
+from tests.broker.observing import until
 from tests.broker.receipt_office import NOW, ReceiptOffice
 from tests.unit.publication.publication_builders import texts_of
 
@@ -193,21 +194,24 @@ async def test_two_invoices_that_become_known_side_by_side_leave_no_payment_behi
     """Neither transaction sees the other's invoice: the one that comes second gives it."""
     payment = office.payment("F-1", "F-2")
     await office.book(payment)
-    both_booked = asyncio.Barrier(2)
 
-    async def publish(number: str) -> None:
-        async with office.transaction() as transaction:
-            # Whoever is first to lock what waits holds it until the end of this block.
-            await transaction.connection.execute(
-                "SELECT FROM account WHERE invoice_id = $1 FOR UPDATE", office.id_of(number)
-            )
-            await both_booked.wait()
-            await office.book_within(transaction, [office.invoice(number)])
-
-    await asyncio.gather(publish("F-1"), publish("F-2"))
+    async with office.transaction() as first:
+        await office.book_within(first, [office.invoice("F-1")])
+        second = asyncio.create_task(office.book(office.invoice("F-2")))
+        # It waits for the first to end; if it did not, it would have seen one invoice only.
+        await until(lambda: ended_or_waits(second, office), "the second")
+    await second
 
     assert [r.number for r in await office.receipts(payment)] == [1]
     assert await office.waiting() == 0
+
+
+async def ended_or_waits(task: asyncio.Task[None], office: ReceiptOffice) -> bool:
+    async with office.database.reading() as connection:
+        waits: bool = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+        )
+    return task.done() or waits
 
 
 async def test_the_treasurys_money_is_never_receipted_here(office: ReceiptOffice) -> None:

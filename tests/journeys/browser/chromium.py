@@ -2,6 +2,8 @@
 
 import shutil
 
+from playwright.async_api import ViewportSize
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--no-sandbox",
@@ -13,10 +15,12 @@ ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 )
 
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 900}
-NARROWEST = {"width": 320, "height": 640}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 900}
+NARROWEST: ViewportSize = {"width": 320, "height": 640}
 """WCAG 2.2, 1.4.10: content reflows at 320 CSS pixels, which is 1280 at 400 %."""
+DOUBLED: ViewportSize = {"width": 640, "height": 450}
+"""What is left of 1280 pixels at 200 %."""
 
 
 def executable() -> str:

@@ -1,10 +1,14 @@
 """What people do in the browser, whatever they came for."""
 
+import time
+from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Page, expect
 
 from demo.town import Town
+from tests.journeys.browser.camera import code_on_paper, filming
+from tests.journeys.browser.chromium import PHONE
 
 
 async def log_in(page: Page, town: Town, email: str = "", password: str = "") -> None:
@@ -24,3 +28,23 @@ async def pay_by_card(page: Page) -> None:
     await page.get_by_label("Année").fill("2030")
     await page.get_by_label("Code de sécurité").fill("123")
     await page.get_by_role("button", name="Payer").click()
+
+
+async def pay_from_paper(town: Town, paper: bytes, address: str, folder: Path) -> float:
+    """Hold a printed invoice before a telephone and pay what its code opens.
+
+    Returns the seconds from the open scanner to the page that says that the invoice is paid.
+    """
+    async with filming(code_on_paper(paper), folder) as browser:
+        context = await browser.new_context(locale="fr-FR", viewport=PHONE)
+        page = await context.new_page()
+        started = time.perf_counter()
+        await page.goto(town.url("portal") + "/scanner")
+        await page.wait_for_url(address)
+        await page.get_by_role("button", name="Payer").click()
+        await page.get_by_role("button", name="Continuer vers le paiement").click()
+        await pay_by_card(page)
+        await expect(page.get_by_role("heading", name="Paiement accepté")).to_be_visible()
+        await page.goto(address)
+        await expect(page.get_by_text("payée").first).to_be_visible()
+        return time.perf_counter() - started

@@ -9,7 +9,7 @@ from tests.broker.observing import query
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """A page: its path, with `{…}` for what the town tells."""
+    """A page: its path, with `{…}` for what the town tells, and who opens it."""
 
     name: str
     path: str
@@ -17,27 +17,98 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
 
 
+def _places(who: str, status: int = 200, **paths: str) -> tuple[Place, ...]:
+    return tuple(
+        Place(name=name.replace("_", "-"), path=path, who=who, status=status)
+        for name, path in paths.items()
+    )
+
+
 PLACES = (
-    Place(name="home", path="/"),
-    Place(name="login", path="/connexion"),
-    Place(name="opening", path="/compte/creer"),
-    Place(name="accessibility", path="/accessibilite"),
-    Place(name="legal", path="/mentions-legales"),
-    Place(name="privacy", path="/donnees-personnelles"),
-    Place(name="unknown", path="/nulle-part", status=404),
-    Place(name="paper", path="/q/{token}"),
-    Place(name="paper-part", path="/q/{token}/payer"),
-    Place(name="agents-login", path="/regie/connexion"),
-    Place(name="list", path="/factures", who="citizen"),
-    Place(name="list-paid", path="/factures?etat=payees", who="citizen"),
-    Place(name="invoice", path="/factures/{invoice}", who="citizen"),
-    Place(name="selection", path="/payer/selection?invoice_id={invoice}", who="citizen"),
-    Place(name="account", path="/compte", who="citizen"),
+    *_places(
+        "nobody",
+        home="/",
+        login="/connexion",
+        login_by_key="/connexion/cle",
+        forgotten="/connexion/oubli",
+        forgotten_sent="/connexion/oubli/envoye",
+        reset="/connexion/oubli/{reset}",
+        opening="/compte/creer",
+        confirmation="/compte/confirmer/{confirmation}",
+        undone="/compte/adresse/retablir/{undo}",
+        deleted="/compte/supprime",
+        found_by_sum="/retrouver",
+        scanner="/scanner",
+        offline="/hors-connexion",
+        accessibility="/accessibilite",
+        legal="/mentions-legales",
+        privacy="/donnees-personnelles",
+        paper="/q/{token}",
+        paper_part="/q/{token}/payer",
+        paper_proof="/q/{token}/preuve",
+        paper_receipt="/q/{paid_token}/recus/{payment}",
+        agents_login="/regie/connexion",
+    ),
+    *_places("nobody", 404, unknown="/nulle-part"),
+    *_places(
+        "nobody",
+        400,
+        astray_at_login="/connexion/franceconnect/retour",
+        astray_at_logout="/deconnexion/retour",
+    ),
+    *_places(
+        "citizen",
+        list="/factures",
+        list_paid="/factures?etat=payees",
+        invoice="/factures/{invoice}",
+        invoice_paid="/factures/{paid}",
+        receipt="/factures/{paid}/recus/{payment}",
+        selection="/payer/selection?invoice_id={invoice}",
+        handover="/payer",
+        outcome="/payer/retour",
+        account="/compte",
+        activity="/compte/activite",
+        address="/compte/adresse",
+        alerts="/compte/alertes",
+        alerts_of="/compte/alertes/collectivites/saint-aubin",
+        delegations="/compte/delegations",
+        documents="/compte/documents",
+        data="/compte/donnees",
+        deletion="/compte/supprimer",
+        france_connect="/compte/franceconnect",
+        password="/compte/mot-de-passe",
+        payers="/compte/payeurs",
+        payer_revocation="/compte/payeurs/{payer}/retirer",
+        security="/compte/securite",
+        application="/compte/securite/application",
+        passkey="/compte/securite/cle",
+        proof="/compte/securite/preuve",
+        sessions="/compte/sessions",
+    ),
+    *_places(
+        "newcomer", empty_list="/factures", invitation="/compte/delegations/invitation/{invitation}"
+    ),
+    *_places("halfway", verification="/connexion/verification"),
+    *_places(
+        "agent",
+        figures="/regie",
+        agents_security="/regie/securite",
+        agents_application="/regie/securite/application",
+        agents_passkey="/regie/securite/cle",
+        agents_proof="/regie/securite/preuve",
+        agents_sessions="/regie/sessions",
+    ),
+    *_places(
+        "recruit",
+        activation="/regie/activation",
+        activation_application="/regie/activation/application",
+        activation_passkey="/regie/activation/cle",
+    ),
 )
 
 
-async def addresses(town: Town, biller: Biller) -> dict[str, str]:
-    """Return the full address of each place, by name."""
+async def an_invoice_to_pay(town: Town, biller: Biller) -> dict[str, str]:
+    """Return the id and the token of an invoice that the demo's citizen owes."""
     [row] = await query(
         town,
         "gateway",
@@ -46,5 +117,15 @@ async def addresses(town: Town, biller: Biller) -> dict[str, str]:
         CITIZEN,
     )
     state = await biller.wait_published(row["invoice"])
-    known = {"invoice": row["invoice"], "token": state["public_url"].rpartition("/")[2]}
-    return {place.name: town.url("portal") + place.path.format(**known) for place in PLACES}
+    return {"invoice": row["invoice"], "token": state["public_url"].rpartition("/")[2]}
+
+
+async def addresses(town: Town, biller: Biller) -> dict[str, str]:
+    """Return where an invoice that the demo's citizen owes is: in the account, and on paper."""
+    known = await an_invoice_to_pay(town, biller)
+    portal = town.url("portal")
+    return {
+        "invoice": f"{portal}/factures/{known['invoice']}",
+        "list": f"{portal}/factures",
+        "paper": f"{portal}/q/{known['token']}",
+    }

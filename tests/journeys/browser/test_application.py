@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import re
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from tests.broker.observing import an_invoice
 from tests.journeys.browser.chromium import PHONE
 from tests.journeys.browser.people import log_in
 from tests.journeys.browser.places import addresses
+from tests.journeys.browser.setting import load
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="package")]
 
@@ -69,7 +68,7 @@ async def telephone(chromium: Browser) -> AsyncIterator[BrowserContext]:
     """Return a browser of its own, whose owner allows notifications."""
     context = await chromium.new_context(
         locale="fr-FR",
-        viewport=PHONE,  # type: ignore[arg-type]
+        viewport=PHONE,
         permissions=["notifications"],
     )
     yield context
@@ -269,18 +268,6 @@ def file_of_another_citizen(folder: Path) -> Path:
     path = folder / "other.json"
     path.write_text(json.dumps({"authorities": [], "citizens": [OTHER | {"verified": True}]}))
     return path
-
-
-async def load(town: Town, path: Path) -> None:
-    """Let the operator load a file, as the town loaded its own."""
-    loader = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "gateway.load",
-        str(path),
-        env={**os.environ, **town._environment_of("gateway")},
-    )
-    assert await loader.wait() == 0
 
 
 async def heard(push: aiohttp.ClientSession, name: str) -> dict[str, Any]:

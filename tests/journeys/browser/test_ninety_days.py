@@ -46,7 +46,7 @@ async def test_on_day_91_the_document_is_gone_and_the_history_stays(
     receipt = await biller.deposit_json([an_invoice(NUMBER, payer=payer)])
     [line] = await biller.lines(receipt["deposit_id"])
     await biller.wait_published(line["invoice_id"])
-    context = await chromium.new_context(locale="fr-FR", viewport=PHONE)  # type: ignore[arg-type]
+    context = await chromium.new_context(locale="fr-FR", viewport=PHONE)
     page = await context.new_page()
     await log_in(page, town)
     address = f"{town.url('portal')}/factures/{line['invoice_id']}"

@@ -30,7 +30,7 @@ async def open_scanner(
 ) -> Page:
     """Open the scanner; what it asks for from then on is noted in `asked`."""
     noted = asked if asked is not None else []
-    context = await browser.new_context(locale="fr-FR", viewport=PHONE)  # type: ignore[arg-type]
+    context = await browser.new_context(locale="fr-FR", viewport=PHONE)
     page = await context.new_page()
     page.on("request", lambda request: noted.append((request.method, request.url)))
     await page.goto(town.url("portal") + "/scanner")

@@ -71,7 +71,7 @@ async def test_sign_up_alert_sign_in_and_pay_three_invoices_of_two_authorities(
 ) -> None:
     """One account for all: what each authority sends comes by itself, and is paid."""
     portal = town.url("portal")
-    context = await chromium.new_context(locale="fr-FR", viewport=PHONE)  # type: ignore[arg-type]
+    context = await chromium.new_context(locale="fr-FR", viewport=PHONE)
     page = await context.new_page()
 
     await page.goto(portal + "/compte/creer")

@@ -136,7 +136,8 @@ async def test_rights_end_with_their_last_minute(door: Door, clock: FixedClock) 
         clock.advance(step)
         seen.append(await seen_by(door, delegate_id))
         async with door.portal() as portal:
-            seen.append([str(account) for _, account in await portal.viewers([id_of(1)])])
+            viewers = await portal.viewers([id_of(1)])
+            seen.append([str(viewer.account_id) for viewer in viewers])
 
     assert seen[0] == ["2026-0001"]
     assert str(delegate_id) in seen[1]

@@ -7,6 +7,13 @@ from gateway.store.invoices import OWN_INVOICE, OWN_INVOICES
 from gateway.store.links import SEEN_PAYERS
 from gateway.store.retrieval import PRINTED
 from gateway.store.seen import VIEWERS
+from gateway.store.sights import (
+    LENT_BY,
+    OF_ADDRESSES,
+    OF_DELEGATION,
+    OF_PAYER,
+    OF_SAME_PAYER,
+)
 from shared.postgres import Connection
 from tests.unit.gateway.door import NOW, Door
 
@@ -63,9 +70,17 @@ async def test_no_way_from_an_account_to_its_invoices_reads_a_whole_table(door: 
             await read_whole(connection, VIEWERS, [invoice], NOW),
             await read_whole(connection, PRINTED, "town", "202617"),
         ]
+        changing = [
+            await read_whole(connection, OF_PAYER, account),
+            await read_whole(connection, OF_SAME_PAYER, invoice),
+            await read_whole(connection, OF_DELEGATION, account),
+            await read_whole(connection, LENT_BY, account),
+            await read_whole(connection, OF_ADDRESSES, ["u17@exemple.test"]),
+        ]
         seen = await connection.fetch(OWN_INVOICES, account, NOW, 1000)
 
     assert found == [[], [], [], [], []]
+    assert changing == [[], [], [], [], []]
     # Ten by the address, of which the link brings five too; five more by the delegation, to read.
     rights = [(row["can_read"], row["can_pay"]) for row in seen]
     assert (rights.count((True, True)), rights.count((True, False))) == (10, 5)

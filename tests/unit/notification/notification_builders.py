@@ -1,6 +1,6 @@
 """Events, letters and stand-ins that the tests of notification share."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -11,18 +11,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notification.domain import (
     Circumstances,
-    Contact,
     Device,
     Invoice,
     InvoiceFact,
-    Letter,
-    Movement,
-    Parked,
     Publication,
     Push,
-    Wishes,
     appearance_of,
-    awaited_ids,
     fingerprint,
     letters_for,
     pushes_for,
@@ -33,6 +27,7 @@ from shared.events import (
     ContactUpdated,
     Event,
     InvoiceAppeared,
+    InvoiceDisappeared,
     InvoicePublished,
     LetterDue,
     PaymentCaptured,
@@ -194,6 +189,16 @@ def an_appearance(**changes: object) -> InvoiceAppeared:
     return msgspec.structs.replace(event, **changes)
 
 
+def a_disappearance(**changes: object) -> InvoiceDisappeared:
+    """Return that Sacha does not see the canteen invoice any more, an hour later."""
+    event = InvoiceDisappeared(
+        invoice_id=INVOICE_ID,
+        account_id=ACCOUNT_ID,
+        disappeared_at=NOW + timedelta(hours=1),
+    )
+    return msgspec.structs.replace(event, **changes)
+
+
 def a_letter_due(**changes: object) -> LetterDue:
     """Return the letter that brings a link to choose another password."""
     event = LetterDue(
@@ -237,12 +242,14 @@ def circumstances_of(
     *events: InvoicePublished,
     paid_cents: dict[UUID, int] | None = None,
     unwanted: Collection[str] = (),
+    seeing: Collection[tuple[str, UUID]] = (),
 ) -> Circumstances:
     """Return what is known when only these invoices were published."""
     return Circumstances(
         invoices={event.invoice_id: Invoice.of(event) for event in events},
         paid_cents=paid_cents or {},
         unwanted=frozenset(fingerprint(address) for address in unwanted),
+        seen=frozenset((fingerprint(address), invoice_id) for address, invoice_id in seeing),
     )
 
 
@@ -258,142 +265,3 @@ def a_due_letter(
     invoices = {event.invoice_id: Invoice.of(event) for event in events}
     (letter,) = letters_for(fact, invoices, {PAYMENT_ID: asked})
     return Due(letter=letter, attempts=attempts, written_at=NOW)
-
-
-class FakeOffice:
-    """`ports.Office` in memory: one transaction after the other."""
-
-    def __init__(self) -> None:
-        """Start with nothing known."""
-        self.known: dict[UUID, Invoice] = {}
-        self.movements: dict[tuple[UUID, UUID], Movement] = {}
-        self.aside: dict[tuple[str, str], Parked] = {}
-        self.letters: dict[UUID, Letter] = {}
-        self.wishes: dict[bytes, ContactUpdated] = {}
-        self.accounts: dict[UUID, ContactUpdated] = {}
-        self.seen: set[tuple[UUID, UUID]] = set()
-        self.telephones: list[Device] = []
-        self.pushes: dict[UUID, Push] = {}
-
-    async def lock_invoices(self, invoice_ids: Collection[UUID]) -> dict[UUID, Invoice]:
-        """Return the invoices known."""
-        return await self.invoices(invoice_ids)
-
-    async def invoices(self, invoice_ids: Collection[UUID]) -> dict[UUID, Invoice]:
-        """Return the invoices known."""
-        return {name: self.known[name] for name in invoice_ids if name in self.known}
-
-    async def keep_invoices(self, invoices: Sequence[Invoice]) -> None:
-        """Remember higher versions."""
-        for invoice in invoices:
-            known = self.known.get(invoice.invoice_id)
-            if known is None or known.version < invoice.version:
-                self.known[invoice.invoice_id] = invoice
-
-    async def keep_movements(self, movements: Sequence[Movement]) -> None:
-        """Remember each fact once."""
-        for movement in movements:
-            self.movements.setdefault((movement.fact_id, movement.invoice_id), movement)
-
-    async def payments(self, payment_ids: Collection[UUID]) -> dict[UUID, str | None]:
-        """Return captured payments."""
-        return {
-            movement.payment_id: movement.receipt_address
-            for movement in self.movements.values()
-            if movement.payment_id in payment_ids and movement.amount_cents > 0
-        }
-
-    async def park(self, facts: Sequence[Parked]) -> None:
-        """Put facts aside."""
-        for fact in facts:
-            self.aside.setdefault((fact.kind, fact.key), fact)
-
-    async def parked(self, arrived: Collection[UUID]) -> list[Parked]:
-        """Return the facts that await one of these."""
-        ordered = sorted(self.aside)
-        return [
-            self.aside[name]
-            for name in ordered
-            if not set(arrived).isdisjoint(awaited_ids(self.aside[name]))
-        ]
-
-    async def unpark(self, facts: Sequence[Parked]) -> None:
-        """Forget that these were put aside."""
-        for fact in facts:
-            self.aside.pop((fact.kind, fact.key), None)
-
-    async def add_letters(self, letters: Sequence[Letter]) -> None:
-        """Add letters, each once."""
-        for letter in letters:
-            self.letters.setdefault(letter.message_id, letter)
-
-    async def keep_wish(self, contact: ContactUpdated) -> None:
-        """Remember the newest wish, at each address the account ever proved."""
-        if contact.email is None:
-            return
-        for name, wish in list(self.wishes.items()):
-            if wish.account_id == contact.account_id and wish.updated_at < contact.updated_at:
-                self.wishes[name] = contact
-        name = fingerprint(contact.email)
-        known = self.wishes.get(name)
-        if known is None or known.updated_at < contact.updated_at:
-            self.wishes[name] = contact
-
-    async def lock_accounts(self, account_ids: Collection[UUID]) -> dict[UUID, Contact]:
-        """Return the accounts known."""
-        return await self.contacts(account_ids)
-
-    async def contacts(self, account_ids: Collection[UUID]) -> dict[UUID, Contact]:
-        """Return the accounts known, closed ones too."""
-        return {
-            name: Contact(
-                account_id=name,
-                email=self.accounts[name].email,
-                wishes=Wishes.of(self.accounts[name]),
-            )
-            for name in account_ids
-            if name in self.accounts
-        }
-
-    async def keep_contact(self, contact: ContactUpdated) -> None:
-        """Remember the newest; of a closed account only that it is closed."""
-        known = self.accounts.get(contact.account_id)
-        if known and (known.email is None or known.updated_at >= contact.updated_at):
-            return
-        self.accounts[contact.account_id] = contact
-        if contact.email is None:
-            name = contact.account_id
-            self.seen = {pair for pair in self.seen if pair[1] != name}
-            self.telephones = [d for d in self.telephones if d.account_id != name]
-            self.pushes = {i: p for i, p in self.pushes.items() if p.account_id != name}
-
-    async def keep_viewers(self, viewers: Collection[tuple[UUID, UUID]]) -> None:
-        """Remember who sees what, but for closed accounts."""
-        closed = {name for name, known in self.accounts.items() if known.email is None}
-        self.seen |= {pair for pair in viewers if pair[1] not in closed}
-
-    async def viewers(self, invoice_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
-        """Return who sees these invoices."""
-        found: dict[UUID, list[UUID]] = {}
-        for invoice_id, account_id in sorted(self.seen):
-            if invoice_id in invoice_ids:
-                found.setdefault(invoice_id, []).append(account_id)
-        return found
-
-    async def devices(self, account_ids: Collection[UUID]) -> list[Device]:
-        """Return the devices of these accounts."""
-        return [device for device in self.telephones if device.account_id in account_ids]
-
-    async def add_pushes(self, pushes: Sequence[Push]) -> None:
-        """Add pushes, each once."""
-        for push in pushes:
-            self.pushes.setdefault(push.push_id, push)
-
-    def unwanted(self, address: str) -> bool:
-        """Tell whether no e-mail is wanted at `address`."""
-        wish = self.wishes.get(fingerprint(address))
-        return wish is not None and not wish.wants_email
-
-    def told(self) -> list[tuple[str, str]]:
-        """Return (kind, address) of every letter, sorted."""
-        return sorted((letter.fact.kind, letter.address) for letter in self.letters.values())

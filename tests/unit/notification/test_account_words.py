@@ -120,6 +120,43 @@ def test_shows_what_came_with_the_event_in_the_reader_s_words() -> None:
     assert "secret" not in text
 
 
+@pytest.mark.parametrize(
+    ("language", "until", "lines"),
+    [
+        (
+            "fr",
+            "24 décembre 2026 à 23 h 59",
+            "Pour\u00a0: lire et payer les factures\nJusqu’au\u00a0: 24 décembre 2026 à 23 h 59\n",
+        ),
+        (
+            "en",
+            "24 December 2026 at 23:59",
+            "To: read and pay the invoices\nUntil: 24 December 2026 at 23:59\n",
+        ),
+    ],
+)
+def test_an_invitation_says_what_for_and_until_when(language: str, until: str, lines: str) -> None:
+    """C9: who accepts knows what they accept."""
+    details = {"inviter": "Camille", "rights": "lire-payer", "until": until}
+
+    message = write(a_bare_letter("delegate-invited", language, details=details))
+
+    assert lines in text_of(message)
+    assert until in html_of(message)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_link_that_nobody_asked_for_is_told_with_where_to_see_and_to_undo_it(
+    language: str,
+) -> None:
+    """The store that says so knows no public address: the letter's own pages are added here."""
+    message = write(a_bare_letter("link-added", language, link=None, expires_at=None))
+
+    for part in (text_of(message), html_of(message)):
+        assert f"{PORTAL}/factures" in part
+        assert f"{PORTAL}/compte/payeurs" in part
+
+
 def test_a_code_is_shown_where_one_is_sent() -> None:
     """In both parts of the mail."""
     message = write(a_bare_letter("confirm-address", "en", code="481 516"))

@@ -21,6 +21,7 @@ from shared.events import (
     PaymentReversed,
     ReminderDue,
 )
+from tests.unit.notification.fake_office import FakeOffice
 from tests.unit.notification.notification_builders import (
     INVOICE_ID,
     LETTER_ID,
@@ -29,7 +30,6 @@ from tests.unit.notification.notification_builders import (
     PAYMENT_ID,
     SECRET,
     VIEWER,
-    FakeOffice,
     a_captured_payment,
     a_contact,
     a_device,
@@ -296,7 +296,7 @@ async def test_an_account_that_is_closed_is_told_nothing_more() -> None:
 
     assert {address for _, address in office.told()} == {PAYER}
     assert office.pushes == {}
-    assert office.seen == set()
+    assert office.views == {}
     assert office.aside == {}
 
 

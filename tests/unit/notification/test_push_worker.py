@@ -56,6 +56,7 @@ class FakePushes:
             paid_cents={},
             devices={device.name: device for device in self.devices},
             contacts={},
+            seen=frozenset((INVOICE_ID, device.account_id) for device in self.devices),
         )
 
     async def keep(self, attempts: Sequence[PushAttempt]) -> None:

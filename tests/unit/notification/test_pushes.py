@@ -59,6 +59,7 @@ def known(
     version: int = 1,
     paid_cents: int = 0,
     quiet: tuple[str, str] | None = None,
+    is_seen: bool = True,
 ) -> PushCircumstances:
     """Return what is known of Sacha, of a telephone and of the canteen invoice."""
     device = device or a_device()
@@ -69,6 +70,7 @@ def known(
         paid_cents={INVOICE_ID: paid_cents},
         devices={device.name: device},
         contacts={ACCOUNT_ID: Contact(account_id=ACCOUNT_ID, email=VIEWER, wishes=wishes)},
+        seen=frozenset([(INVOICE_ID, ACCOUNT_ID)] if is_seen else []),
     )
 
 
@@ -147,6 +149,9 @@ def test_nobody_else_s_telephone_rings() -> None:
             None,
         ),
         (trial_push(a_device(), "1", TRACE), known(device=a_device(7)), SkipReason.NO_DEVICE),
+        (a_push(), known(is_seen=False), SkipReason.DISAPPEARED),
+        (a_reminding_push(), known(is_seen=False), SkipReason.DISAPPEARED),
+        (trial_push(a_device(), "1", TRACE), known(is_seen=False), None),
     ],
 )
 def test_leaves_only_while_it_is_true_and_wanted(

@@ -10,6 +10,7 @@ import pytest
 from notification.domain import Device, State
 from notification.handlers.on_contact_updated import on_contact_updated
 from notification.handlers.on_invoice_appeared import on_invoice_appeared
+from notification.handlers.on_invoice_disappeared import on_invoice_disappeared
 from notification.handlers.on_invoice_published import on_invoice_published
 from notification.handlers.on_letter_due import on_letter_due
 from notification.handlers.on_payment_captured import on_payment_captured
@@ -26,6 +27,7 @@ from shared.events import (
     ContactUpdated,
     Event,
     InvoiceAppeared,
+    InvoiceDisappeared,
     InvoicePublished,
     LetterDue,
     PaymentCaptured,
@@ -66,6 +68,8 @@ async def tell(database: Database, *events: Event) -> None:
                     await on_invoice_published([a_message(event)], office)
                 case InvoiceAppeared():
                     await on_invoice_appeared([a_message(event)], office)
+                case InvoiceDisappeared():
+                    await on_invoice_disappeared([a_message(event)], office)
                 case PaymentCaptured():
                     await on_payment_captured([a_message(event)], office)
                 case ReminderDue():

@@ -44,13 +44,15 @@ from tests.unit.notification.notification_builders import (
     circumstances_of,
 )
 
+READERS = [(f"lecteur{rank}@exemple.test", INVOICE_ID) for rank in range(9)]
+
 
 class FakeDeliveries:
     """`ports.Deliveries` in memory."""
 
     def __init__(self, known: Circumstances | None = None) -> None:
         """Know `known` of every letter."""
-        self.known = known or circumstances_of(a_published_invoice())
+        self.known = known or circumstances_of(a_published_invoice(), seeing=READERS)
         self.kept: list[Attempt] = []
         self.commits = 0
         self.looked_up = 0

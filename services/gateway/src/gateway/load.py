@@ -13,6 +13,7 @@ from gateway.adapters.passwords import Passwords
 from gateway.adapters.vault import Vault, sealing_keys
 from gateway.settings import Settings
 from gateway.store import Person, PostgresPeople, PostgresPortal, digest
+from gateway.store.sights import OF_ADDRESSES
 from gateway.town_file import AgentEntry, AuthorityEntry, CitizenEntry, TownFile, read
 from shared import environment, logs
 from shared.errors import QuittanceError
@@ -163,9 +164,10 @@ async def _keep_citizen(
 ) -> bool:
     now = transaction.clock.now()
     email = entry.email.lower()
-    kept = await people.keep_account(
-        uuid4(), email, password_hash, now if entry.verified else None, now
-    )
+    verified_at = now if entry.verified else None
+    # Invoices that came before the address was known to be theirs are told of as well.
+    async with PostgresPortal(transaction).changing_sights(OF_ADDRESSES, [email]):
+        kept = await people.keep_account(uuid4(), email, password_hash, verified_at, now)
     if kept is None:
         return False
     if kept.is_newly_verified:

@@ -13,6 +13,7 @@ from notification.api import DeviceDoors, operations
 from notification.domain import AddressError, one_line, parse_address
 from notification.handlers.on_contact_updated import on_contact_updated
 from notification.handlers.on_invoice_appeared import on_invoice_appeared
+from notification.handlers.on_invoice_disappeared import on_invoice_disappeared
 from notification.handlers.on_invoice_published import on_invoice_published
 from notification.handlers.on_letter_due import on_letter_due
 from notification.handlers.on_payment_captured import on_payment_captured
@@ -45,6 +46,7 @@ from shared.events import (
     ContactUpdated,
     Event,
     InvoiceAppeared,
+    InvoiceDisappeared,
     InvoicePublished,
     LetterDue,
     PaymentCaptured,
@@ -87,6 +89,7 @@ HANDLERS: Mapping[type[Event], Handler] = {
     ReminderDue: in_transaction(on_reminder_due),
     ContactUpdated: in_transaction(on_contact_updated),
     InvoiceAppeared: in_transaction(on_invoice_appeared),
+    InvoiceDisappeared: in_transaction(on_invoice_disappeared),
     LetterDue: in_transaction(on_letter_due),
 }
 

@@ -19,6 +19,7 @@ from notification.domain import (
     Push,
     PushCircumstances,
     State,
+    View,
 )
 from shared.errors import DomainError, PermanentError, TransientError
 from shared.events import ContactUpdated
@@ -90,12 +91,15 @@ class Office(Protocol):
         """
         ...
 
-    async def keep_viewers(self, viewers: Collection[tuple[UUID, UUID]]) -> None:
-        """Remember (invoice, account) pairs, but for accounts that are closed."""
+    async def keep_views(self, views: Sequence[View]) -> None:
+        """Remember who sees what and who does no more, but for accounts that are closed.
+
+        Of what is told of one invoice and account the later moment counts, in any order.
+        """
         ...
 
     async def viewers(self, invoice_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
-        """Return which accounts see each invoice."""
+        """Return which accounts see each invoice now."""
         ...
 
     async def devices(self, account_ids: Collection[UUID]) -> list[Device]:

@@ -4,6 +4,7 @@ from shared.events.authority_configured import AuthorityConfigured
 from shared.events.contact_updated import ContactUpdated
 from shared.events.event import Event
 from shared.events.invoice_appeared import InvoiceAppeared
+from shared.events.invoice_disappeared import InvoiceDisappeared
 from shared.events.invoice_generated import InvoiceGenerated
 from shared.events.invoice_published import InvoicePublished
 from shared.events.invoice_refused import InvoiceRefused
@@ -24,6 +25,7 @@ EVENTS: dict[str, type[Event]] = {
     "contact.updated.v1": ContactUpdated,
     "authority.configured.v1": AuthorityConfigured,
     "invoice.appeared.v1": InvoiceAppeared,
+    "invoice.disappeared.v1": InvoiceDisappeared,
     "letter.due.v1": LetterDue,
 }
 """CloudEvents type to struct, written out: a wire name is never computed from a class name."""
@@ -34,6 +36,7 @@ __all__ = [
     "ContactUpdated",
     "Event",
     "InvoiceAppeared",
+    "InvoiceDisappeared",
     "InvoiceGenerated",
     "InvoicePublished",
     "InvoiceRefused",

@@ -13,7 +13,9 @@ class InvoiceAppeared(Event, frozen=True, kw_only=True):
     """The holder of the account sees this version now, however the invoice was linked to it.
 
     Several accounts may see one invoice: one event for each. It names the invoice and the account,
-    never a person or an amount.
+    never a person or an amount. `until` is when a right that is lent ends by itself; one's own has
+    none. Without `is_new` it was published before and only comes into sight now, by a link to an
+    old invoice for one: what happens to it from now on is told, the invoice itself is not.
     """
 
     TOPIC: ClassVar[str] = "invoice.appeared"
@@ -28,6 +30,8 @@ class InvoiceAppeared(Event, frozen=True, kw_only=True):
     regie: Annotated[str, NonEmpty]
     kind: Kind = "invoice"
     appeared_at: Instant
+    until: Instant | None = None
+    is_new: bool = True
 
     @property
     def key(self) -> str:

@@ -173,20 +173,31 @@ class Factors:
             ("GET", "", self.get_factors, "Second factors."),
             ("POST", "/application", self.post_application, "Begin with an application."),
             ("GET", "/application", self.get_application, "Show its secret."),
-            ("GET", "/application/code.svg", self.get_picture, "Show its secret as a picture."),
             ("POST", "/application/confirmation", self.post_confirmation, "Keep an application."),
         )
         inside = (
             ("POST", "/retrait", self.post_removal, "Remove a second factor."),
             ("POST", "/codes", self.post_codes, "Make new recovery codes."),
         )
-        return [
+        pages = [
             page(method, place.base + path, handler, summary, place.tag)
             for place in PLACES
             for method, path, handler, summary in (
                 everywhere if place is NEW_AGENTS else everywhere + inside
             )
         ]
+        pictures = [
+            Operation(
+                method="GET",
+                path=f"{place.base}/application/code.svg",
+                handler=self.get_picture,
+                summary="Show the secret of an application as a picture.",
+                responses={200: "image/svg+xml"},
+                tags=(place.tag,),
+            )
+            for place in PLACES
+        ]
+        return pages + pictures
 
 
 async def added(

@@ -1,6 +1,7 @@
 """Reading a document in the page: its pages as pictures, with the text that stands on them."""
 
 from datetime import date
+from uuid import UUID
 
 import msgspec
 from aiohttp import web
@@ -8,6 +9,7 @@ from aiohttp import web
 from gateway.api.language import say
 from gateway.api.site import today
 from gateway.ports import (
+    DocumentPages,
     DocumentServices,
     InvoiceView,
     RefusedError,
@@ -17,6 +19,8 @@ from shared.problem import ProblemError
 
 WIDTHS = (800, 1200)
 """Widths in which publication draws a page."""
+DOCUMENTS_KNOWN = 1000
+"""Documents whose sizes and texts are kept in memory: a few kilobytes each."""
 
 
 class ShownPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +56,8 @@ class Reader:
     def __init__(self, services: DocumentServices) -> None:
         """Ask through `services`."""
         self._services = services
+        # A version's pages never change. The oldest answers make room for new ones.
+        self._known: dict[tuple[UUID, int], tuple[ShownPage, ...]] = {}
 
     async def view(self, request: web.Request, invoice: InvoiceView, base: str) -> DocumentView:
         """Return what to show of an invoice's document; never waits long, never fails."""
@@ -62,17 +68,26 @@ class Reader:
         )
         if not found.is_readable:
             return found
-        try:
-            told = await self._services.pages(invoice.invoice_id)
-        except (RefusedError, ServiceUnavailableError):
-            # Withdrawn or purged a moment ago, or nobody answers: the buttons say the rest.
-            return found
-        texts = (*told.text, *[""] * len(told.pages))
-        shown = tuple(
-            ShownPage(number=one.number, width=one.width, height=one.height, text=text)
-            for one, text in zip(told.pages, texts, strict=False)
-        )
-        return msgspec.structs.replace(found, pages=shown)
+        name = (invoice.invoice_id, invoice.version)
+        pages = self._known.get(name)
+        if pages is None:
+            try:
+                pages = _shown(await self._services.pages(invoice.invoice_id))
+            except (RefusedError, ServiceUnavailableError):
+                # Withdrawn or purged a moment ago, or nobody answers: the buttons say the rest.
+                return found
+            while len(self._known) >= DOCUMENTS_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[name] = pages
+        return msgspec.structs.replace(found, pages=pages)
+
+
+def _shown(told: DocumentPages) -> tuple[ShownPage, ...]:
+    texts = (*told.text, *[""] * len(told.pages))
+    return tuple(
+        ShownPage(number=one.number, width=one.width, height=one.height, text=text)
+        for one, text in zip(told.pages, texts, strict=False)
+    )
 
 
 def may_read(invoice: InvoiceView) -> bool:

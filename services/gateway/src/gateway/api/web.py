@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -72,6 +73,8 @@ def set_up(application: web.Application, site: Site) -> None:
         filters=FILTERS,
     )
     environment.policies["ext.i18n.trimmed"] = True
+    # Drawn once: a page has a dozen of them, and they never differ.
+    environment.globals["icon"] = cache(environment.get_template("icons.html").module.icon)  # type: ignore[attr-defined]
     environment.globals["asset"] = serve_assets(application)
     environment.globals["look_of"] = application[LOOKS].of
     environment.globals["has_france_connect"] = site.france_connect is not None

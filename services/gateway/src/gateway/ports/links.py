@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from shared.events import InvoicePublished
+from shared.events import InvoiceDisappeared, InvoicePublished
 
 Evidence = Literal[
     "paper_code", "reference_amount", "verified_email", "franceconnect", "agent", "delegation"
@@ -31,6 +31,33 @@ def payer_id_of(invoice: InvoicePublished) -> UUID:
         return invoice.invoice_id
     # The separator is a control character, which no reference that ingestion accepts contains.
     return uuid5(PAYER_NAMESPACE, f"{invoice.authority}\x1f{reference}")
+
+
+class Viewer(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that sees an invoice, for a time where somebody else's right is lent to it."""
+
+    invoice_id: UUID
+    account_id: UUID
+    until: datetime | None = None
+
+    @property
+    def pair(self) -> tuple[UUID, UUID]:
+        """Which invoice, in whose account."""
+        return (self.invoice_id, self.account_id)
+
+
+def disappearances(
+    before: Sequence[Viewer], after: Sequence[Viewer], now: datetime
+) -> list[InvoiceDisappeared]:
+    """Return what is to be told of invoices that an account saw and sees no more in any way."""
+    still = {viewer.pair for viewer in after}
+    return [
+        InvoiceDisappeared(
+            invoice_id=viewer.invoice_id, account_id=viewer.account_id, disappeared_at=now
+        )
+        for viewer in before
+        if viewer.pair not in still
+    ]
 
 
 class SeenPayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,8 +166,8 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
 class Links(Protocol):
     """Links of accounts to payers; whose they are is part of every question."""
 
-    async def viewers(self, invoice_ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
-        """Return who sees each of these invoices now, as (invoice, account).
+    async def viewers(self, invoice_ids: Sequence[UUID]) -> list[Viewer]:
+        """Return who sees each of these invoices now, and until when.
 
         By a link, by a proved address, or by a delegation that lets them read and has not ended.
         """

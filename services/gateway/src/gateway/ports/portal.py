@@ -12,7 +12,7 @@ from gateway.ports.appearance import Looks
 from gateway.ports.documents import DocumentRows
 from gateway.ports.factors import Factors, Sessions
 from gateway.ports.identity import Identities
-from gateway.ports.links import Delegations, Links, Retrieval
+from gateway.ports.links import Delegations, Links, Retrieval, Viewer
 from gateway.ports.months import Months
 from gateway.ports.preferences import PreferenceRows
 from shared.errors import TransientError
@@ -158,8 +158,15 @@ class ReadModel(Protocol):
         """Keep who payers are for the State, and link the accounts of exactly those people."""
         ...
 
-    async def viewers(self, invoice_ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
-        """Return who sees each of these invoices now, as (invoice, account)."""
+    async def viewers(self, invoice_ids: Sequence[UUID]) -> list[Viewer]:
+        """Return who sees each of these invoices now, and until when."""
+        ...
+
+    async def hold_sights(self) -> None:
+        """Let nobody change what accounts see until the transaction ends.
+
+        Asked for before `viewers`, so that what is told is still true when it is committed.
+        """
         ...
 
     async def publish(self, *events: Event) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from gateway.ports import Account, AccountEvent, Facts, Proof, ProofPurpose
-from gateway.store.rows import Rows
+from gateway.store.sights import LENT_BY, OF_ADDRESSES, PostgresSights
 from gateway.store.visitors import digest
 from shared.events import ContactUpdated
 
@@ -23,6 +23,7 @@ UPDATE account SET email = $2, verified_at = $3
 WHERE account_id = $1
     AND NOT EXISTS (SELECT FROM account AS other WHERE other.email = $2 AND other.account_id <> $1)
 """
+ADDRESS = "SELECT email FROM account WHERE account_id = $1"
 SET_HASH = "UPDATE account SET password_hash = $2 WHERE account_id = $1"
 SET_PROFILE = "UPDATE account SET display_name = $2, language = $3 WHERE account_id = $1"
 END_SESSIONS = "DELETE FROM session WHERE account_id = $1"
@@ -90,7 +91,7 @@ EVENTS_KEPT_FOR = timedelta(days=365)
 """CNIL, 2021-122: six months to a year for what is logged for security."""
 
 
-class PostgresAccounts(Rows):
+class PostgresAccounts(PostgresSights):
     """Accounts within one transaction; see `ports.AccountRecords`."""
 
     async def account(self, account_id: UUID) -> Account | None:
@@ -110,7 +111,11 @@ class PostgresAccounts(Rows):
         await self.hold_address(email)
         for row in await self._connection.fetch(CLAIMANTS, email.lower(), account_id):
             await self.close_account(row["account_id"], now)
-        result = await self._connection.execute(GIVE_ADDRESS, account_id, email.lower(), now)
+        earlier: str | None = await self._connection.fetchval(ADDRESS, account_id)
+        addresses = [email.lower(), *([earlier] if earlier else [])]
+        # Invoices for the address that is given up are seen no more, those for the new one are.
+        async with self.changing_sights(OF_ADDRESSES, addresses):
+            result = await self._connection.execute(GIVE_ADDRESS, account_id, email.lower(), now)
         return not result.endswith(" 0")
 
     async def set_password(self, account_id: UUID, password_hash: str) -> None:
@@ -191,7 +196,9 @@ class PostgresAccounts(Rows):
         What happened stays for its time, without name, place or browser.
         """
         await self._connection.execute(FORGET_PLACES, account_id)
-        await self._connection.execute(CLOSE_ACCOUNT, account_id)
+        # What its holder had lent is seen no more by those whom it was lent to.
+        async with self.changing_sights(LENT_BY, account_id):
+            await self._connection.execute(CLOSE_ACCOUNT, account_id)
         await self.publish(ContactUpdated(account_id=account_id, email=None, updated_at=now))
 
     async def tidy_accounts(self, now: datetime) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.ports.links import Delegation, Invitation
-from gateway.store.rows import Rows
+from gateway.store.sights import OF_DELEGATION, PostgresSights
 from gateway.store.visitors import digest
 
 INVITE = """
@@ -41,11 +41,17 @@ WHERE secret_sha256 = $1 AND accepted_at IS NULL AND ended_at IS NULL AND secret
     AND ends_at > $3 AND owner_id <> $2
 RETURNING delegation_id
 """
+INVITED = "SELECT delegation_id FROM delegation WHERE secret_sha256 = $1"
 BY_ID = DELEGATION + "WHERE delegation_id = $1"
 DELEGATIONS_OF = (
     DELEGATION
     + "WHERE owner_id = $1 OR delegate_id = $1 ORDER BY invited_at DESC, delegation_id LIMIT $2"
 )
+IS_PARTY = """
+SELECT EXISTS (
+    SELECT FROM delegation WHERE delegation_id = $2 AND (owner_id = $1 OR delegate_id = $1)
+)
+"""
 END = """
 UPDATE delegation SET ended_at = $3, secret_sha256 = NULL,
     ended_by = CASE WHEN owner_id = $1 THEN 'owner' ELSE 'delegate' END
@@ -55,7 +61,7 @@ WHERE delegation_id = $2 AND (owner_id = $1 OR delegate_id = $1) AND ended_at IS
 DELEGATIONS_SHOWN = 100
 
 
-class PostgresDelegations(Rows):
+class PostgresDelegations(PostgresSights):
     """Delegations within one transaction; see `ports.Delegations`."""
 
     async def invite(
@@ -83,7 +89,11 @@ class PostgresDelegations(Rows):
 
     async def accept(self, secret: str, account_id: UUID, now: datetime) -> Delegation | None:
         """Give an invitation to an account and use its secret up; None when it cannot be."""
-        accepted = await self._connection.fetchval(ACCEPT, digest(secret), account_id, now)
+        found: UUID | None = await self._connection.fetchval(INVITED, digest(secret))
+        if found is None:
+            return None
+        async with self.changing_sights(OF_DELEGATION, found):
+            accepted = await self._connection.fetchval(ACCEPT, digest(secret), account_id, now)
         if accepted is None:
             return None
         return _delegation(await self._connection.fetchrow(BY_ID, accepted))
@@ -95,7 +105,10 @@ class PostgresDelegations(Rows):
 
     async def end_delegation(self, account_id: UUID, delegation_id: UUID, now: datetime) -> bool:
         """End a delegation that an account gave or has; False when it is none of these."""
-        result = await self._connection.execute(END, account_id, delegation_id, now)
+        if not await self._connection.fetchval(IS_PARTY, account_id, delegation_id):
+            return False
+        async with self.changing_sights(OF_DELEGATION, delegation_id):
+            result = await self._connection.execute(END, account_id, delegation_id, now)
         return not result.endswith(" 0")
 
 

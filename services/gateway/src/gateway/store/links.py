@@ -1,12 +1,11 @@
 """The SQL of links: which payers an account sees, and why."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
 from gateway.ports.links import NewLink, PastLink, SeenPayer
-from gateway.store.rows import Rows
-from gateway.store.seen import VIEWERS, direct
+from gateway.store.seen import direct
+from gateway.store.sights import OF_PAYER, OF_SAME_PAYER, PostgresSights
 
 # The payer and its name are read from the invoice here: no caller can link to another one. A link
 # that is there already learns the words of this invoice, should they be others.
@@ -56,23 +55,19 @@ WHERE owner_id = $1 AND $2 = ANY(payer_ids)
 PAST_LINKS_SHOWN = 50
 
 
-class PostgresLinks(Rows):
+class PostgresLinks(PostgresSights):
     """Links within one transaction; see `ports.Links`."""
-
-    async def viewers(self, invoice_ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
-        """Return who sees each of these invoices now, as (invoice, account)."""
-        rows = await self._connection.fetch(VIEWERS, list(invoice_ids), self.now())
-        return [(row["invoice_id"], row["account_id"]) for row in rows]
 
     async def link(self, invoice_id: UUID, new: NewLink, now: datetime) -> bool:
         """Tie an account to the payer of an invoice; False when it was tied before."""
         link_id = uuid4()
-        row = await self._connection.fetchrow(
-            ADD_LINK, link_id, new.account_id, invoice_id, new.evidence, new.score, now
-        )
-        if row is None:
-            return False
-        await self._connection.execute(LIFT_REFUSAL, new.account_id, row["payer_id"])
+        async with self.changing_sights(OF_SAME_PAYER, invoice_id):
+            row = await self._connection.fetchrow(
+                ADD_LINK, link_id, new.account_id, invoice_id, new.evidence, new.score, now
+            )
+            if row is None:
+                return False
+            await self._connection.execute(LIFT_REFUSAL, new.account_id, row["payer_id"])
         is_new: bool = row["link_id"] == link_id
         return is_new
 
@@ -92,7 +87,8 @@ class PostgresLinks(Rows):
         """Show a payer's invoices no more and let nothing bring them back unasked."""
         if not await self._connection.fetchval(SEES, account_id, payer_id):
             return False
-        await self._connection.execute(END_LINK, account_id, payer_id, now, why)
-        await self._connection.execute(REFUSE, account_id, payer_id, now)
-        await self._connection.execute(DROP_FROM_DELEGATIONS, account_id, payer_id)
+        async with self.changing_sights(OF_PAYER, payer_id):
+            await self._connection.execute(END_LINK, account_id, payer_id, now, why)
+            await self._connection.execute(REFUSE, account_id, payer_id, now)
+            await self._connection.execute(DROP_FROM_DELEGATIONS, account_id, payer_id)
         return True

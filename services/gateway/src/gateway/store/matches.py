@@ -14,6 +14,7 @@ from gateway.ports.matching import AUTOMATIC, PROPOSED, Described, score
 from gateway.store.accounts import PostgresAccounts
 from gateway.store.identities import PostgresIdentities
 from gateway.store.links import REFUSE, PostgresLinks
+from gateway.store.sights import OF_PAYER
 from shared.events import InvoicePublished, LetterDue
 from shared.events.invoice_generated import PayerIdentity
 
@@ -193,7 +194,9 @@ class PostgresMatches(PostgresLinks):
         """Propose a payer no more; False for one who is not proposed to this account."""
         if payer_id not in {one.payer_id for one in await self.proposals(account_id)}:
             return False
-        await self._connection.execute(REFUSE, account_id, payer_id, now)
+        # A proved address may have shown some of their invoices.
+        async with self.changing_sights(OF_PAYER, payer_id):
+            await self._connection.execute(REFUSE, account_id, payer_id, now)
         return True
 
     async def _tell(self, link: MatchedAccount, now: datetime) -> None:

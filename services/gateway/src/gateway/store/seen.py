@@ -53,7 +53,8 @@ FROM (
 """
 
 
-# The same, asked the other way round: who sees these invoices.
+# The same, asked the other way round: who sees these invoices, and until when: no end for one's own
+# right, else the latest of the delegations'.
 VIEWERS = """
 WITH own AS (
     SELECT invoice.invoice_id, link.account_id, link.payer_id
@@ -71,12 +72,14 @@ WITH own AS (
             SELECT FROM refusal WHERE refusal.account_id = account.account_id
                 AND refusal.payer_id = invoice.payer_id)
 )
-SELECT invoice_id, account_id FROM own
-UNION
-SELECT own.invoice_id, delegation.delegate_id
-FROM own JOIN delegation ON delegation.owner_id = own.account_id
-WHERE delegation.delegate_id IS NOT NULL AND delegation.ended_at IS NULL
-    AND delegation.ends_at > $2 AND delegation.can_read
-    AND own.payer_id = ANY(delegation.payer_ids)
+SELECT invoice_id, account_id, nullif(max(until), 'infinity') AS until FROM (
+    SELECT invoice_id, account_id, 'infinity'::timestamptz AS until FROM own
+    UNION ALL
+    SELECT own.invoice_id, delegation.delegate_id, delegation.ends_at
+    FROM own JOIN delegation ON delegation.owner_id = own.account_id
+    WHERE delegation.delegate_id IS NOT NULL AND delegation.ended_at IS NULL
+        AND delegation.ends_at > $2 AND delegation.can_read
+        AND own.payer_id = ANY(delegation.payer_ids)
+) AS ways GROUP BY invoice_id, account_id
 ORDER BY invoice_id, account_id
 """

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.ports import Account, Agent, Biller, Bucket, Facts, Visitor
-from gateway.store.rows import Rows
+from gateway.store.sights import OF_ADDRESSES, PostgresSights
 
 FIND_ACCOUNT = """
 SELECT account_id, email, password_hash, verified_at, display_name, language
@@ -114,7 +114,7 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-class PostgresVisitors(Rows):
+class PostgresVisitors(PostgresSights):
     """Accounts, sessions and attempts within one transaction; see `ports.Visitors`."""
 
     async def find_account(self, email: str) -> Account | None:
@@ -124,15 +124,19 @@ class PostgresVisitors(Rows):
 
     async def add_account(self, account: Account, now: datetime) -> bool:
         """Open an account; False when the address has one, which stays as it is."""
-        row = await self._connection.fetchrow(
-            ADD_ACCOUNT,
-            account.account_id,
-            account.email.lower() if account.email else None,
-            account.password_hash,
-            account.verified_at,
-            now,
-            account.language,
-        )
+        email = account.email.lower() if account.email else None
+        # Only a proved address shows anything by itself.
+        proved = [email] if account.verified_at is not None else []
+        async with self.changing_sights(OF_ADDRESSES, proved):
+            row = await self._connection.fetchrow(
+                ADD_ACCOUNT,
+                account.account_id,
+                email,
+                account.password_hash,
+                account.verified_at,
+                now,
+                account.language,
+            )
         return row is not None
 
     async def find_agent(self, login: str) -> Agent | None:

@@ -5,6 +5,7 @@ to do if it was not the reader; two layouts make a mail of them. Texts that came
 values and never templates, and are escaped in HTML.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -56,7 +57,7 @@ def account_words(
         # Only of a link that was sent for this: pages of the portal do not expire.
         "expires": _instant(news.expires_at, language) if news.expires_at and news.link else None,
         "facts": [
-            (label, _shown(news.details[name], language))
+            (label, _shown(words.terms.get(name, {}), news.details[name], language))
             for name, label in words.labels.items()
             if news.details.get(name)
         ],
@@ -70,8 +71,10 @@ def account_words(
     )
 
 
-def _shown(value: str, language: str) -> str:
-    """Return a value as it came, but for an instant, which is told on the clock of Paris."""
+def _shown(terms: Mapping[str, str], value: str, language: str) -> str:
+    """Return a value as it came, but for what has a term, and an instant, on the clock of Paris."""
+    if value in terms:
+        return terms[value]
     try:
         instant = datetime.fromisoformat(value)
     except ValueError:

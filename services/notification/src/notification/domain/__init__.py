@@ -76,6 +76,12 @@ from notification.domain.pushes import (
     reason_to_skip_push,
     trial_push,
 )
+from notification.domain.views import (
+    View,
+    latest,
+    view_begun_by,
+    view_ended_by,
+)
 
 __all__ = [
     "DEVICES_AT_MOST",
@@ -109,6 +115,7 @@ __all__ = [
     "State",
     "Subscription",
     "UnusableSubscriptionError",
+    "View",
     "Wishes",
     "appearance_of",
     "are_invoices_known",
@@ -120,6 +127,7 @@ __all__ = [
     "is_asked_for",
     "is_ready",
     "is_wanted",
+    "latest",
     "letter_to",
     "letters_for",
     "letters_to_viewers",
@@ -141,5 +149,7 @@ __all__ = [
     "reversal_of",
     "silent_until",
     "trial_push",
+    "view_begun_by",
+    "view_ended_by",
     "without_secrets",
 ]

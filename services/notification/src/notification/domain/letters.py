@@ -25,6 +25,7 @@ from notification.domain.facts import (
     Publication,
     Receipt,
     Reminder,
+    Reversal,
 )
 from shared.events.contact_updated import Choice
 
@@ -56,6 +57,7 @@ class State(StrEnum):
 class SkipReason(StrEnum):
     """Why a message is deliberately not sent."""
 
+    DISAPPEARED = "disappeared"
     EXPIRED = "expired"
     NO_DEVICE = "no-device"
     PAID = "paid"
@@ -82,6 +84,8 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     unwanted: AbstractSet[bytes]
     choices: Mapping[bytes, tuple[Choice, ...]] = {}
     """What was chosen by the account that proved an address, by the address's fingerprint."""
+    seen: AbstractSet[tuple[bytes, UUID]] = frozenset()
+    """Which invoices are seen now in the account of an address, by the address's fingerprint."""
 
     def outstanding_cents(self, invoice_id: UUID) -> int:
         """Return what is still owed on an invoice, never less than nothing."""
@@ -189,6 +193,7 @@ def reason_to_skip(
 ) -> SkipReason | None:
     """Return why a letter must not leave now, or None.
 
+    Whoever is neither the payer nor sees every invoice of it in their account is not told any more.
     A wish for no e-mail does not hold back a receipt that was asked for at this very address, nor
     a letter about the account itself, which comes too late once what it carries has expired.
     """
@@ -196,6 +201,8 @@ def reason_to_skip(
     if isinstance(fact, AccountNews):
         is_late = fact.expires_at is not None and fact.expires_at <= now
         return SkipReason.EXPIRED if is_late else None
+    if not _may_know(letter, fact, circumstances):
+        return SkipReason.DISAPPEARED
     if not is_asked_for(letter) and not _is_wanted(letter.address_hash, fact, circumstances):
         return SkipReason.UNWANTED
     if isinstance(fact, Publication | Reminder):
@@ -214,6 +221,18 @@ def is_asked_for(letter: Letter) -> bool:
         and letter.fact.address is not None
         and fingerprint(letter.fact.address) == letter.address_hash
     )
+
+
+def _may_know(letter: Letter, fact: InvoiceFact, circumstances: Circumstances) -> bool:
+    if isinstance(fact, Reversal) or is_asked_for(letter):
+        # It goes to who paid as well, whoever sees the invoice.
+        return True
+    for invoice_id in fact.invoice_ids:
+        payer = circumstances.invoices[invoice_id].payer_email
+        is_payer = payer is not None and fingerprint(payer) == letter.address_hash
+        if not is_payer and (letter.address_hash, invoice_id) not in circumstances.seen:
+            return False
+    return True
 
 
 def _is_wanted(address_hash: bytes, fact: InvoiceFact, circumstances: Circumstances) -> bool:

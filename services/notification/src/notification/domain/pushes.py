@@ -6,6 +6,7 @@ A push names no person and no amount: its text is made on the device, from its k
 import base64
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -109,6 +110,8 @@ class PushCircumstances(msgspec.Struct, frozen=True, kw_only=True):
     paid_cents: Mapping[UUID, int]
     devices: Mapping[DeviceName, Device]
     contacts: Mapping[UUID, Contact]
+    seen: AbstractSet[tuple[UUID, UUID]] = frozenset()
+    """Which invoices are seen now in which account."""
 
     def wishes_of(self, account_id: UUID) -> Wishes:
         """Return what an account wants; one that said nothing wants everything."""
@@ -198,6 +201,8 @@ def reason_to_skip_push(push: Push, known: PushCircumstances) -> SkipReason | No
         return SkipReason.NO_DEVICE
     if push.kind == "test":
         return None
+    if (push.news.invoice_id, push.account_id) not in known.seen:
+        return SkipReason.DISAPPEARED
     wishes = known.wishes_of(push.account_id)
     if not is_wanted(wishes.choices, push.kind, "push", push.news.authority):
         return SkipReason.UNWANTED

@@ -4,8 +4,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from notification.domain import Contact, Device, Push, Wishes, fingerprint
-from notification.store.rows import CONTACTS, DEVICES, as_json, contacts_by_id, devices_of
+from notification.domain import Contact, Device, Push, View, Wishes, fingerprint, latest
+from notification.store.rows import (
+    CONTACTS,
+    DEVICES,
+    SEEING,
+    as_json,
+    contacts_by_id,
+    devices_of,
+)
 from shared.events import ContactUpdated
 from shared.postgres import Connection
 
@@ -42,18 +49,25 @@ FORGET_DEVICES = "DELETE FROM device WHERE account_id = $1"
 FORGET_VIEWS = "DELETE FROM viewer WHERE account_id = $1"
 FORGET_PUSHES = "DELETE FROM push WHERE account_id = $1"
 
-# The same fact under another message id changes nothing.
-KEEP_VIEWERS = """
-INSERT INTO viewer (invoice_id, account_id)
-SELECT t.invoice_id, t.account_id FROM unnest($1::uuid[], $2::uuid[]) AS t (invoice_id, account_id)
+# What is read again, or late, changes nothing: the later moment counts, and of two that are told of
+# one moment the one that shows less (as `View.rank` has it).
+KEEP_VIEWS = """
+INSERT INTO viewer (invoice_id, account_id, told_at, is_seeing, seen_until)
+SELECT t.invoice_id, t.account_id, t.told_at, t.is_seeing, t.seen_until
+FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::boolean[], $5::timestamptz[])
+    AS t (invoice_id, account_id, told_at, is_seeing, seen_until)
 WHERE NOT EXISTS (
     SELECT FROM contact
     WHERE contact.account_id = t.account_id AND updated_at IS NOT NULL AND email IS NULL
 )
-ON CONFLICT DO NOTHING
+ON CONFLICT (invoice_id, account_id) DO UPDATE SET told_at = EXCLUDED.told_at,
+    is_seeing = EXCLUDED.is_seeing, seen_until = EXCLUDED.seen_until
+WHERE (viewer.told_at, NOT viewer.is_seeing) < (EXCLUDED.told_at, NOT EXCLUDED.is_seeing)
+    OR ((viewer.told_at, viewer.is_seeing) = (EXCLUDED.told_at, EXCLUDED.is_seeing)
+        AND coalesce(EXCLUDED.seen_until, 'infinity') < coalesce(viewer.seen_until, 'infinity'))
 """
-VIEWERS = """
-SELECT invoice_id, account_id FROM viewer WHERE invoice_id = ANY($1::uuid[])
+VIEWERS = f"""
+SELECT invoice_id, account_id FROM viewer WHERE invoice_id = ANY($1::uuid[]) AND {SEEING}
 ORDER BY invoice_id, account_id
 """
 
@@ -117,19 +131,22 @@ class PostgresContacts:
             KEEP_WISH, fingerprint(contact.email), contact.account_id, contact.wants_email, at
         )
 
-    async def keep_viewers(self, viewers: Collection[tuple[UUID, UUID]]) -> None:
-        """Remember (invoice, account) pairs, but for accounts that are closed."""
-        ordered = sorted(viewers)
+    async def keep_views(self, views: Sequence[View]) -> None:
+        """Remember who sees what and who does no more, but for accounts that are closed."""
+        counting = latest(views)
         await self._connection.execute(
-            KEEP_VIEWERS,
-            [invoice_id for invoice_id, _ in ordered],
-            [account_id for _, account_id in ordered],
+            KEEP_VIEWS,
+            [view.invoice_id for view in counting],
+            [view.account_id for view in counting],
+            [view.told_at for view in counting],
+            [view.is_seeing for view in counting],
+            [view.seen_until for view in counting],
         )
 
     async def viewers(self, invoice_ids: Collection[UUID]) -> dict[UUID, list[UUID]]:
-        """Return which accounts see each invoice."""
+        """Return which accounts see each invoice now."""
         viewers: dict[UUID, list[UUID]] = {}
-        for row in await self._connection.fetch(VIEWERS, list(invoice_ids)):
+        for row in await self._connection.fetch(VIEWERS, list(invoice_ids), self._now):
             viewers.setdefault(row["invoice_id"], []).append(row["account_id"])
         return viewers
 

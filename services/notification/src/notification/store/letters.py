@@ -8,7 +8,7 @@ import msgspec
 
 from notification.domain import Circumstances, Fact, Letter, State, Wishes
 from notification.ports import Attempt, Due
-from notification.store.rows import INVOICES, PAID, invoices_by_id, paid_by_id
+from notification.store.rows import INVOICES, PAID, SEEING, invoices_by_id, paid_by_id
 from shared.postgres import Database
 
 # SKIP LOCKED lets several replicas claim side by side without waiting or taking the same letter.
@@ -32,6 +32,12 @@ RELEASE_OWN = "UPDATE message SET claimed_by = NULL, claimed_until = NULL WHERE 
 READERS = """
 SELECT address_hash, wants_email, wishes FROM wish LEFT JOIN contact USING (account_id)
 WHERE address_hash = ANY($1::bytea[])
+"""
+
+# By the address that an account proved last, or earlier: whoever proved it since is its reader.
+SEEN = f"""
+SELECT address_hash, invoice_id FROM wish JOIN viewer USING (account_id)
+WHERE address_hash = ANY($3::bytea[]) AND invoice_id = ANY($1::uuid[]) AND {SEEING}
 """
 
 # One statement, so one round trip and one commit. Only a waiting letter moves: an answer that comes
@@ -101,6 +107,7 @@ class PostgresDeliveries:
             invoices = await connection.fetch(INVOICES, invoice_ids)
             paid = await connection.fetch(PAID, invoice_ids)
             readers = await connection.fetch(READERS, hashes)
+            seen = await connection.fetch(SEEN, invoice_ids, self._database.clock.now(), hashes)
         return Circumstances(
             invoices=invoices_by_id(invoices),
             paid_cents=paid_by_id(paid),
@@ -110,6 +117,7 @@ class PostgresDeliveries:
                 for row in readers
                 if row["wishes"] is not None
             },
+            seen=frozenset((row["address_hash"], row["invoice_id"]) for row in seen),
         )
 
     async def keep(self, attempts: Sequence[Attempt]) -> None:

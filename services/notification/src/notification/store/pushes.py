@@ -13,6 +13,7 @@ from notification.store.rows import (
     DEVICES,
     INVOICES,
     PAID,
+    SEEING,
     contacts_by_id,
     devices_of,
     invoices_by_id,
@@ -68,6 +69,10 @@ UPDATE push SET state = answer.state, reason = answer.reason,
     claimed_by = NULL, claimed_until = NULL
 FROM answer WHERE push.push_id = answer.push_id AND push.state = 'waiting'
 """
+SEEN = f"""
+SELECT invoice_id, account_id FROM viewer
+WHERE invoice_id = ANY($1::uuid[]) AND account_id = ANY($3::uuid[]) AND {SEEING}
+"""
 # Of two replicas that were told to wait, the longer wait holds.
 PAUSE = """
 INSERT INTO push_host (host, paused_until) VALUES ($1, $2)
@@ -113,11 +118,14 @@ class PostgresPushes:
             paid = await connection.fetch(PAID, invoice_ids)
             devices = await connection.fetch(DEVICES, account_ids)
             contacts = await connection.fetch(CONTACTS, account_ids)
+            now = self._database.clock.now()
+            seen = await connection.fetch(SEEN, invoice_ids, now, account_ids)
         return PushCircumstances(
             invoices=invoices_by_id(invoices),
             paid_cents=paid_by_id(paid),
             devices={device.name: device for device in devices_of(devices)},
             contacts=contacts_by_id(contacts),
+            seen=frozenset((row["invoice_id"], row["account_id"]) for row in seen),
         )
 
     async def keep(self, attempts: Sequence[PushAttempt]) -> None:

@@ -28,6 +28,8 @@ DEVICES = f"""
 SELECT {DEVICE_COLUMNS} FROM device WHERE account_id = ANY($1::uuid[])
 ORDER BY account_id, registered_at, device_id
 """
+# True of rows of `viewer` whose account sees the invoice at the moment `$2`.
+SEEING = "is_seeing AND (seen_until IS NULL OR seen_until > $2)"
 
 _invoices = msgspec.json.Decoder(Invoice)
 _wishes = msgspec.json.Decoder(Wishes)
