@@ -22,8 +22,8 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...]
     cookies: tuple[str, ...] = ("",)
     at_once: int = 50
-    seconds: float = 8.0
-    warm_up_seconds: float = 2.0
+    seconds: float = 5.0
+    warm_up_seconds: float = 1.5
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):

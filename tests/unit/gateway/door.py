@@ -16,6 +16,7 @@ import pyotp
 from aiohttp.test_utils import TestClient, TestServer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from yarl import URL
 
 from gateway.adapters.tokens import TokenSigner
 from gateway.adapters.vault import Vault, sealing_keys
@@ -304,6 +305,11 @@ class Door:
         """Send a form as our own pages do."""
         seal = (await self.get("/accessibilite")).fields("/langue")["formulaire"]
         return await self.post(path, {"formulaire": seal, **(fields or {})}, headers)
+
+    @property
+    def address(self) -> URL:
+        """Where it listens, for what no browser would send."""
+        return self._client.make_url("/")
 
     @property
     def templates(self) -> jinja2.Environment:

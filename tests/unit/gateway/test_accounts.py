@@ -105,6 +105,7 @@ async def test_logging_in_leads_where_one_was_going(door: Door) -> None:
         "javascript:alert(1)",
         "evil.test",
         "/factures\r\nSet-Cookie: a=b",
+        "//[",
     ],
 )
 async def test_logging_in_leads_nowhere_but_here(door: Door, target: str) -> None:
@@ -305,3 +306,11 @@ async def test_cookies_are_bound_to_this_host_over_tls(
     assert cookie["httponly"] is True
     assert (cookie["samesite"], cookie["path"], cookie["domain"]) == ("Lax", "/", "")
     assert page.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+
+
+async def test_an_address_to_go_on_to_that_is_none_breaks_no_page(door: Door) -> None:
+    """S17: whatever a link brings, the login page is shown."""
+    page = await door.get("/connexion?suite=//[")
+
+    assert page.status == 200
+    assert page.fields("/connexion")["suite"] == ""

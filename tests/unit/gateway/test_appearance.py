@@ -99,6 +99,7 @@ def test_what_cannot_be_shown_is_told_with_its_place(
     [
         ({"iban": IBAN.replace("606", "607")}, "iban: its check digits do not fit"),
         ({"iban": "FR14"}, "iban: "),
+        ({"iban": IBAN.replace("606", "607") + "\n"}, "iban: its check digits do not fit"),
         ({"bic": "PSSTFRPPXXX"}, "bic: comes without iban"),
     ],
 )

@@ -1,5 +1,6 @@
 """Only our own pages, in the same browser and session, can make anything happen."""
 
+import asyncio
 from itertools import pairwise
 
 import pytest
@@ -83,6 +84,7 @@ async def test_a_seal_made_before_the_login_is_worth_nothing_after_it(door: Door
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://["},
     ],
 )
 async def test_a_form_from_another_site_is_refused_even_with_a_seal(
@@ -118,6 +120,8 @@ async def test_a_form_of_ours_is_taken_as_browsers_send_it(
         (b"email=\xff\xfe", "application/x-www-form-urlencoded"),
         (b"email=a%00b", "application/x-www-form-urlencoded"),
         (b"email=a", "application/x-www-form-urlencoded; charset=klingon"),
+        (b"email=+2AA-", "application/x-www-form-urlencoded; charset=utf-7"),
+        (b"formulaire=\\ud800", "application/x-www-form-urlencoded; charset=unicode_escape"),
         (b"no boundary", "multipart/form-data"),
         (b"--x\r\nbroken", "multipart/form-data; boundary=x"),
         (b"&".join(b"a=1" for _ in range(101)), "application/x-www-form-urlencoded"),
@@ -243,3 +247,38 @@ async def test_the_style_may_be_kept_for_ever_under_its_version(door: Door) -> N
     assert len(page.content) < 12_000
     missing = await door.get("/static/nothing.css")
     assert (missing.status, "Cache-Control" in missing.headers) == (404, False)
+
+
+async def test_a_session_that_is_no_text_turns_nobody_else_away(door: Door) -> None:
+    """Sessions are looked up many at a time: one that was made up breaks none beside it."""
+    await door.log_in()
+    session, made_up = door.cookie("session").encode(), b'"\xff"'
+
+    statuses = await asyncio.gather(
+        *(_status(door, made_up if number % 2 else session) for number in range(20))
+    )
+
+    assert statuses == [b"200", b"303"] * 10
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/connexion/verification", b"303"), ("/connexion/cle", b"200")]
+)
+async def test_a_login_half_made_that_is_no_text_is_nobodys(
+    door: Door, path: str, status: bytes
+) -> None:
+    """A cookie that was made up is answered like none."""
+    assert await _status(door, b'"\xff"', path, "pending") == status
+
+
+async def _status(
+    door: Door, value: bytes, path: str = "/factures", name: str = "session"
+) -> bytes:
+    """Return the answer's status to a cookie that no library of ours would send."""
+    address = door.address
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {name}=".encode()
+    writer.write(head + value + b"\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    return answer.split(b" ", 2)[1]

@@ -10,7 +10,7 @@ import pytest
 from gateway.adapters.passwords import Passwords
 from gateway.adapters.vault import Vault
 from gateway.load import Loaded, load
-from gateway.ports import Account, Owner
+from gateway.ports import Account, Owner, PendingLogin
 from gateway.store import PostgresPortal
 from gateway.town_file import read
 from shared.errors import SettingsError
@@ -148,6 +148,9 @@ async def test_another_password_logs_everybody_out(database: Database) -> None:
         assert account is not None
         await portal.open_session("a" * 43, NOW, account_id=account.account_id)
         await portal.open_session("b" * 43, NOW, login="regisseur")
+        owner = Owner(account_id=account.account_id)
+        half_made = PendingLogin(owner=owner, method="password", following="/factures")
+        await portal.open_pending("c" * 43, half_made, NOW)
     town["citizens"][0]["password"] = "un-autre-mot-de-passe"
 
     await load_town(database, town)
@@ -156,6 +159,7 @@ async def test_another_password_logs_everybody_out(database: Database) -> None:
         portal = PostgresPortal(transaction)
         assert await portal.visitor("a" * 43, NOW) is None
         assert await portal.visitor("b" * 43, NOW) is not None
+        assert await portal.pending("c" * 43, NOW) is None
 
 
 @pytest.mark.enable_socket

@@ -5,8 +5,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.ports import Account
-from tests.unit.gateway.door import EMAIL, PASSWORD, Door, an_invoice
+from gateway.adapters.vault import Vault
+from gateway.ports import Account, Owner
+from gateway.ports.factors import NewPasskey
+from gateway.ports.identity import Pivot, Told
+from tests.unit.gateway.door import EMAIL, PASSWORD, SEALING_KEYS, TOTP_SECRET, Door, an_invoice
 from tests.unit.gateway.letters import contacts, events, kinds, last_path, letters
 from tests.unit.gateway.test_proofs import enters, is_verified
 
@@ -15,6 +18,14 @@ pytestmark = pytest.mark.enable_socket
 NEW = "camille@autre.exemple.test"
 OTHER = "dominique@exemple.test"
 CHOSEN = "trois hirondelles au balcon"
+A_THIEF = Pivot(
+    family_name="VOLEUR",
+    given_names=("Dominique",),
+    birthdate="1962-08-24",
+    gender="male",
+    birthplace="75107",
+    birthcountry="99100",
+)
 
 
 async def change_address(door: Door, email: str = NEW, password: str = PASSWORD) -> str:
@@ -22,6 +33,13 @@ async def change_address(door: Door, email: str = NEW, password: str = PASSWORD)
     page = await door.submit("/compte/adresse", {"email": email, "current": password})
     assert (page.status, page.location) == (303, "/compte?adresse=demandee"), page.text
     return await last_path(door, "confirm-address")
+
+
+async def give_application(door: Door, account_id: UUID, label: str = "Application") -> None:
+    """Give an account a second factor, whose codes are `door.totp_code()`."""
+    sealed = Vault(SEALING_KEYS).seal(TOTP_SECRET.encode())
+    async with door.portal() as portal:
+        await portal.add_totp(Owner(account_id=account_id), label, sealed, 0, door.clock.now())
 
 
 async def enter_without_password(door: Door) -> UUID:
@@ -68,6 +86,27 @@ async def test_changing_the_password_ends_the_other_sessions_and_renews_this_one
     assert await door.count("session") == 1
     assert (await kinds(door))[-1] == "password-changed"
     assert await enters(door, CHOSEN, EMAIL)
+
+
+async def test_changing_the_password_ends_logins_half_made(door: Door) -> None:
+    """Who knew the old password has not logged in with it, whatever they prove later."""
+    account_id = await door.log_in()
+    await give_application(door, account_id)
+    owners = door.cookie("session")
+    door.forget_cookies()
+    await door.submit("/connexion", {"email": EMAIL, "password": PASSWORD})
+    thiefs = door.cookie("pending")
+    door.forget_cookies()
+    door.set_cookie("session", owners)
+    await door.submit("/compte/mot-de-passe", {"current": PASSWORD, "password": CHOSEN})
+    door.forget_cookies()
+    door.set_cookie("pending", thiefs)
+
+    page = await door.submit("/connexion/verification", {"moyen": "totp", "code": door.totp_code()})
+
+    assert thiefs
+    assert (page.status, page.location) == (303, "/connexion")
+    assert await door.count("session") == 1
 
 
 async def test_changing_the_password_makes_pending_links_worthless(door: Door) -> None:
@@ -190,17 +229,38 @@ async def test_nobody_else_confirms_a_change_of_address(door: Door) -> None:
 
 
 async def test_asking_for_the_address_of_another_account_is_answered_alike(door: Door) -> None:
-    """S9: that account's owner is told; nothing changes for either."""
+    """S9: that account's owner is told; nothing changes for either, nor on the account's page."""
     await door.add_account(email=OTHER)
     await door.log_in()
 
     page = await door.submit("/compte/adresse", {"email": OTHER, "current": PASSWORD})
+    pending = await door.get("/compte")
+    await change_address(door)
+    free = await door.get("/compte")
 
     assert (page.status, page.location) == (303, "/compte?adresse=demandee")
     assert [(letter.kind, letter.email) for letter in await letters(door)] == [
-        ("account-exists", OTHER)
+        ("account-exists", OTHER),
+        ("confirm-address", NEW),
     ]
-    assert await door.count("proof") == 0
+    assert pending.text == free.text.replace(NEW, OTHER)
+    assert OTHER in pending.text
+
+
+async def test_asking_for_one_address_over_and_over_fills_no_mailbox(door: Door) -> None:
+    """Its owner is told once an hour, from whichever page it is asked for."""
+    await door.add_account(email=OTHER)
+    await door.log_in()
+    for _ in range(2):
+        await door.submit("/compte/adresse", {"email": OTHER, "current": PASSWORD})
+    await door.submit("/compte/creer", {"email": OTHER, "password": CHOSEN})
+    told = await kinds(door)
+    door.clock.advance(timedelta(hours=1))
+
+    await door.submit("/compte/creer", {"email": OTHER, "password": CHOSEN})
+
+    assert told == ["account-exists"]
+    assert await kinds(door) == ["account-exists", "account-exists"]
 
 
 async def test_an_address_that_was_taken_meanwhile_is_not_given_twice(door: Door) -> None:
@@ -284,6 +344,52 @@ async def test_the_old_address_takes_the_change_back_for_a_week(door: Door) -> N
     door.set_cookie("session", thiefs)
     assert (await door.get("/compte")).status == 303
     assert (await door.get(undo)).status == 410
+
+
+async def test_taking_the_change_back_ends_the_ways_in_that_were_added_since(door: Door) -> None:
+    """Only the thief's address was told of them; what its owner had before stays."""
+    account_id = await door.log_in()
+    await give_application(door, account_id, label="du propriétaire")
+    door.clock.advance(timedelta(minutes=1))
+    path = await change_address(door)
+    await door.send(await door.get(path), path)
+    undo = await last_path(door, "address-changed")
+    door.clock.advance(timedelta(minutes=1))
+    thiefs = NewPasskey(credential_id=b"of a thief", public_key=b"x", sign_count=0)
+    told = Told(subject="of-a-thief", pivot=A_THIEF, email="", sealed_token=b"")
+    async with door.portal() as portal:
+        owner, now = Owner(account_id=account_id), door.clock.now()
+        assert await portal.add_passkey(owner, "du voleur", thiefs, now)
+        await portal.set_recovery_codes(owner, ["a code"])
+        assert await portal.keep_identity("https://fc.exemple.test", told, account_id, now)
+    door.forget_cookies()
+
+    page = await door.submit(undo, {"password": CHOSEN})
+
+    assert page.status == 303
+    async with door.portal() as portal:
+        assert [factor.label for factor in await portal.factors(owner)] == ["du propriétaire"]
+        assert await portal.recovery_codes_left(owner) == 1
+        assert await portal.identity_of(account_id) is None
+
+
+async def test_taking_the_change_back_leaves_no_code_without_a_factor(door: Door) -> None:
+    """Its owner comes in with the new password alone."""
+    account_id = await door.log_in()
+    path = await change_address(door)
+    await door.send(await door.get(path), path)
+    undo = await last_path(door, "address-changed")
+    door.clock.advance(timedelta(minutes=1))
+    await give_application(door, account_id)
+    async with door.portal() as portal:
+        await portal.set_recovery_codes(Owner(account_id=account_id), ["a code"])
+    door.forget_cookies()
+
+    await door.submit(undo, {"password": CHOSEN})
+
+    assert await door.count("recovery_code") == 0
+    assert await enters(door, CHOSEN, EMAIL)
+    assert door.cookie("session") != ""
 
 
 async def test_the_change_cannot_be_taken_back_after_a_week(door: Door) -> None:

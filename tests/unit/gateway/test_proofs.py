@@ -320,6 +320,21 @@ async def test_an_address_that_nobody_proved_is_forgotten_after_a_month(door: Do
     assert await contacts(door) == [(None, "fr")]
 
 
+async def test_an_address_is_not_forgotten_while_a_letters_link_waits(door: Door) -> None:
+    """Who comes back after a month asks for another letter, and opens it the day after."""
+    await sign_up(door)
+    door.clock.advance(timedelta(days=30))
+    path = await sign_up(door)
+    door.clock.advance(timedelta(hours=1))
+    async with door.portal() as portal:
+        await portal.tidy_accounts(door.clock.now())
+
+    page = await door.send(await door.get(path), path)
+
+    assert (page.status, page.location) == (303, "/compte?adresse=confirmee")
+    assert await is_verified(door)
+
+
 async def test_of_two_who_bring_one_secret_at_once_one_is_let_in(door: Door) -> None:
     """Single use holds without luck: the statement that deletes the row decides."""
     path = await sign_up(door)

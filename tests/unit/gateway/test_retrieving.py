@@ -234,7 +234,7 @@ async def test_guessing_in_one_town_from_everywhere_is_slowed_down(
     async with database.transaction() as transaction:
         await transaction.connection.execute(
             "INSERT INTO throttle (bucket, failures, started_at)"
-            " VALUES ('reference:authority:saint-aubin', 299, $1)",
+            " VALUES ('reference-authority:saint-aubin', 299, $1)",
             clock.now(),
         )
     async with Door(database, clock, services, FakePasswords()) as door:
@@ -256,6 +256,22 @@ async def test_many_failures_raise_the_alarm(town: Door, clock: FixedClock) -> N
     await retrieve(town, montant="1,00")
 
     assert len(town.pauses) == 1
+
+
+async def test_an_alarm_shuts_no_town_off(town: Door, clock: FixedClock) -> None:
+    """Each place gets fewer attempts while it holds; a whole town must not share those few."""
+    async with town.portal() as portal:
+        for _ in range(200):
+            await portal.count_alarm("reference", "saint-aubin", 200, clock.now())
+    statuses = [(await retrieve(town, reference=f"C{n}")).status for n in range(4)]
+    async with town.database.transaction() as transaction:
+        # The next comes from elsewhere.
+        await transaction.connection.execute("DELETE FROM throttle WHERE bucket LIKE '%:address:%'")
+
+    elsewhere = await retrieve(town)
+
+    assert statuses == [404, 404, 404, 429]
+    assert elsewhere.status == 303
 
 
 async def test_an_ambiguous_number_opens_nothing(town: Door) -> None:

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from gateway.store import PostgresPeople
 from gateway.town_file import read
+from shared.events.invoice_generated import Kind
 from tests.unit.gateway.door import (
     INVOICE_ID,
     OTHER_INVOICE_ID,
@@ -54,6 +55,24 @@ async def test_the_code_alone_shows_what_is_owed_and_takes_payment(
     assert page.elements("//img[@class='document-page']") == []
     assert page.elements(f"//a[@href='{PROOF}']") != []
     assert services.pictured == []
+
+
+@pytest.mark.parametrize("path", [PAPER, f"{PAPER}/payer"])
+@pytest.mark.parametrize(("kind", "word"), [("invoice", "Facture"), ("credit_note", "Avoir")])
+async def test_what_an_invoice_is_for_waits_with_the_rest(
+    sealed: Door, path: str, kind: Kind, word: str
+) -> None:
+    """K9: status, sum and date; billers write whose meals or lessons they are into the subject."""
+    paid_for = "Cantine de Léa Martin"
+    await sealed.publish(an_invoice(version=2, kind=kind, subject=paid_for))
+
+    page = await sealed.get(path)
+    await sealed.submit(PROOF, RIGHT)
+    opened = await sealed.get(PAPER)
+
+    assert paid_for not in page.content.decode()
+    assert word in page.text
+    assert paid_for in opened.text
 
 
 @pytest.mark.parametrize("path", [f"{PAPER}/payer", f"{PAPER}/preuve"])

@@ -205,6 +205,33 @@ async def test_what_people_wrote_is_set_as_they_wrote_it(printer: TypstPrinter) 
         assert words in text
 
 
+@pytest.mark.parametrize("name", ["王小明", "สมชาย", "Léa 🎉"])
+async def test_signs_that_no_font_of_ours_has_keep_nobody_from_their_proof(
+    printer: TypstPrinter, name: str
+) -> None:
+    """Deposits may hold any sign that can be printed: the sum is told all the same."""
+    receipt = a_receipt(a_receipt_part(payer_name=name))
+
+    quittance = await printer.receipt(receipt, is_extract=False, is_named=True)
+    attestation = await printer.statement([receipt], 2026, PAID_AT)
+
+    for pdf in (quittance, attestation):
+        assert "quarante et un euros et cinquante centimes" in " ".join(texts_of(pdf)[0].split())
+
+
+async def test_a_word_without_end_lies_over_no_sum(printer: TypstPrinter) -> None:
+    """Subjects have up to 200 characters, and nothing says that there is a space in them."""
+    receipt = a_receipt(a_receipt_part(subject="x" * 200))
+
+    quittance = await printer.receipt(receipt, is_extract=False, is_named=True)
+    attestation = await printer.statement([receipt], 2026, PAID_AT)
+
+    for pdf in (quittance, attestation):
+        [page] = texts_of(pdf)
+        assert max(line.count("x") for line in page.splitlines()) < 100
+        assert page.count("x") == 200
+
+
 async def test_a_quittance_can_be_read_aloud(printer: TypstPrinter) -> None:
     """PDF/UA-1 and PDF/A-2b: tagged, in French, with a title (RGAA 13.3)."""
     pdf = await printer.receipt(a_receipt(), is_extract=False, is_named=True)

@@ -48,6 +48,7 @@ def _problem_of_colour(colour: str, place: str, *, by_night: bool) -> Iterable[s
 
 def _is_iban(text: str) -> bool:
     """Tell whether the check digits of an IBAN fit (ISO 13616, ISO 7064 MOD 97-10)."""
-    compact = text.replace(" ", "")
+    # Of a text that a line break ends, `$` in its pattern sees nothing.
+    compact = "".join(text.split())
     turned = compact[4:] + compact[:4]
     return int("".join(str(int(sign, 36)) for sign in turned)) % 97 == IBAN_REMAINDER

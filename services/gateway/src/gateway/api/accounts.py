@@ -1,6 +1,5 @@
 """Accounts of citizens: opening one, logging in and out."""
 
-from datetime import timedelta
 from uuid import uuid4
 
 from aiohttp import web
@@ -12,7 +11,7 @@ from gateway.api.facts import facts_of
 from gateway.api.forgery import read_form
 from gateway.api.language import LANGUAGES, language_of, say
 from gateway.api.leaving import end_session
-from gateway.api.letters import letter, send_link
+from gateway.api.letters import send_link, tell_account_exists
 from gateway.api.login import LONGEST_NAME, prove
 from gateway.api.profile import keep_profile
 from gateway.api.site import (
@@ -25,9 +24,6 @@ from gateway.api.throttling import by_address, by_name, knock
 from gateway.api.web import log_in, page, render
 from gateway.ports import Account, PasswordKeeper, Portal
 from shared.http import Operation
-
-ACCOUNT_EXISTS_EVERY = timedelta(hours=1)
-"""Whoever types another's address over and over does not fill their mailbox."""
 
 
 class Accounts:
@@ -156,9 +152,7 @@ async def _open(request: web.Request, portal: Portal, email: str, password_hash:
     await portal.hold_address(email)
     account = await portal.find_account(email)
     if account is not None and account.verified_at is not None:
-        if await portal.is_first_within(f"account-exists {email}", ACCOUNT_EXISTS_EVERY, now):
-            found = letter(request, "account-exists", email, account.language, path="/connexion")
-            await portal.publish(found)
+        await tell_account_exists(request, portal, email, account.language)
         return
     if account is None:
         account = Account(

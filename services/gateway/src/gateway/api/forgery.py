@@ -15,6 +15,7 @@ from shared.problem import ProblemError
 
 FIELD = "formulaire"
 MEDIA_TYPE = "application/x-www-form-urlencoded"
+CHARSET = "utf-8"
 NONCE_LENGTH = 43
 FIELDS_AT_MOST = 100
 
@@ -36,7 +37,7 @@ def seal(site: Site, nonce: str, session: str) -> str:
     A cookie that another site managed to set is worth nothing without the key, and what was sealed
     before a login is worth nothing after it.
     """
-    bound = f"{nonce}.{session}".encode()
+    bound = f"{nonce}.{session}".encode(errors="surrogatepass")
     return base64.urlsafe_b64encode(hmac.digest(site.form_key, bound, sha256)).decode().rstrip("=")
 
 
@@ -66,7 +67,8 @@ async def read_form(request: web.Request) -> Form:
         ProblemError: 400, it cannot be read, or holds what no form of ours sends.
         HTTPRequestEntityTooLarge: it is too long.
     """
-    if request.content_type != MEDIA_TYPE:
+    # Browsers send a form in the charset of its page; others may make what is no text of it.
+    if request.content_type != MEDIA_TYPE or (request.charset or CHARSET).lower() != CHARSET:
         raise _unreadable(request)
     try:
         fields = await request.post()
@@ -87,6 +89,14 @@ def _unreadable(request: web.Request) -> ProblemError:
     )
 
 
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        # No browser writes an origin that is no address.
+        return None
+
+
 async def require_own_form(request: web.Request, session: str) -> None:
     """Go on when the form comes from a page of ours, opened under this session.
 
@@ -97,7 +107,7 @@ async def require_own_form(request: web.Request, session: str) -> None:
     origin = request.headers.get("Origin")
     # Pages that send no referrer make browsers say `null` for the origin of their forms too.
     ours = {request.host, urlsplit(site.public_url).netloc}
-    is_foreign = origin not in (None, "null") and urlsplit(origin or "").netloc not in ours
+    is_foreign = origin not in (None, "null") and _host_of(origin or "") not in ours
     if is_foreign or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
         raise ProblemError(
             403, "forged-form", say(request, "Ce formulaire ne vient pas de ce site.")

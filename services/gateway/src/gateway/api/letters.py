@@ -23,6 +23,8 @@ LIVES: dict[ProofPurpose, timedelta] = {
     "undo": timedelta(days=7),
 }
 """How long a secret is good: the more it opens, the shorter (ASVS 6.4.2, 6.6.2)."""
+ACCOUNT_EXISTS_EVERY = timedelta(hours=1)
+"""Whoever types another's address over and over does not fill their mailbox."""
 PATHS: dict[ProofPurpose, str] = {
     "open": "/compte/confirmer/",
     "change": "/compte/confirmer/",
@@ -62,6 +64,30 @@ def letter(
     )
 
 
+async def add_link(
+    request: web.Request,
+    portal: Portal,
+    purpose: ProofPurpose,
+    account: Account,
+    email: str,
+    *,
+    password_hash: str | None = None,
+) -> str:
+    """Return a secret that proves that who brings it reads `email`, of which a digest is kept."""
+    secret = secrets.token_urlsafe(32)
+    now = site_of(request).clock.now()
+    proof = Proof(
+        purpose=purpose,
+        account_id=account.account_id,
+        email=email,
+        password_hash=password_hash,
+        browser_sha256=browser_digest(request),
+        expires_at=now + LIVES[purpose],
+    )
+    await portal.add_proof(secret, proof, now)
+    return secret
+
+
 async def send_link(
     request: web.Request,
     portal: Portal,
@@ -76,18 +102,7 @@ async def send_link(
 
     The secret is 256 random bits and is kept as a digest: it exists in the letter alone.
     """
-    site = site_of(request)
-    secret = secrets.token_urlsafe(32)
-    now = site.clock.now()
-    proof = Proof(
-        purpose=purpose,
-        account_id=account.account_id,
-        email=email,
-        password_hash=password_hash,
-        browser_sha256=browser_digest(request),
-        expires_at=now + LIVES[purpose],
-    )
-    await portal.add_proof(secret, proof, now)
+    secret = await add_link(request, portal, purpose, account, email, password_hash=password_hash)
     await portal.publish(
         letter(
             request,
@@ -99,6 +114,16 @@ async def send_link(
             details=details,
         )
     )
+
+
+async def tell_account_exists(
+    request: web.Request, portal: Portal, email: str, language: str
+) -> None:
+    """Tell the owner of an address that somebody wanted it for an account: once an hour."""
+    now = site_of(request).clock.now()
+    if await portal.is_first_within(f"account-exists {email}", ACCOUNT_EXISTS_EVERY, now):
+        found = letter(request, "account-exists", email, language, path="/connexion")
+        await portal.publish(found)
 
 
 def browser_digest(request: web.Request) -> bytes | None:

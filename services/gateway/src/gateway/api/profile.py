@@ -17,7 +17,7 @@ from gateway.api.facts import facts_of
 from gateway.api.forgery import read_form
 from gateway.api.holders import CITIZENS, ask_again
 from gateway.api.language import LANGUAGES, say
-from gateway.api.letters import letter, send_link, tell_contact
+from gateway.api.letters import add_link, send_link, tell_account_exists, tell_contact
 from gateway.api.proofs import PENDING
 from gateway.api.site import require_citizen, see_other, site_of
 from gateway.api.throttling import by_address, by_name, knock
@@ -232,9 +232,10 @@ async def _ask_address(request: web.Request, portal: Portal, account: Account, e
     await portal.note(account.account_id, "address-asked", facts_of(request), now)
     other = await portal.find_account(email)
     if other is not None and other.verified_at is not None:
-        await portal.publish(
-            letter(request, "account-exists", email, other.language, path="/connexion")
-        )
+        await tell_account_exists(request, portal, email, other.language)
+        # The account's own pages say that it waits for this address: of one that is given too, by
+        # a secret that no letter brings.
+        await add_link(request, portal, "change", account, email)
         return
     await send_link(
         request,

@@ -13,7 +13,7 @@ from gateway.api.entry import tell
 from gateway.api.facts import facts_of
 from gateway.api.forgery import read_form
 from gateway.api.language import language_of, moment_in, say
-from gateway.api.letters import browser_digest, send_link, tell_contact
+from gateway.api.letters import LIVES, browser_digest, send_link, tell_contact
 from gateway.api.login import LONGEST_PASSWORD
 from gateway.api.site import citizen_of, require_citizen, see_other, site_of
 from gateway.api.throttling import by_address, by_name, knock
@@ -93,7 +93,8 @@ class Proofs:
     async def post_undoing(self, request: web.Request) -> web.StreamResponse:
         """Go back to the address that an account had, with a new password, logged out everywhere.
 
-        Who changed the address knew the password or held a session: both are worth nothing now.
+        Who changed the address knew the password or held a session: both are worth nothing now, and
+        so is each way in that was added since, of which only the other address was told.
         """
         fields = await read_form(request)
         proof, _ = await _find(request, ("undo",))
@@ -285,6 +286,9 @@ async def _undo(request: web.Request, portal: Portal, password_hash: str) -> Non
     proof, account = await take(request, portal, ("undo",))
     await _give(request, portal, account, proof.email)
     await portal.set_password(account.account_id, password_hash)
+    changed_at = proof.expires_at - LIVES["undo"]
+    await portal.remove_factors_since(account.account_id, changed_at)
+    await portal.drop_identity_since(account.account_id, changed_at)
     await portal.end_sessions(account.account_id)
     await portal.drop_proofs(account.account_id, PENDING)
     await portal.drop_later_undos(proof)

@@ -119,7 +119,8 @@ def _year_of(typed: str) -> int | None:
 
 def _by_authority(authority: str) -> Bucket:
     return Bucket(
-        name=f"reference:authority:{authority.lower()}",
+        # Not of the kind that an alarm makes smaller: a whole town would share three attempts.
+        name=f"reference-authority:{authority.lower()}",
         free=FREE_BY_AUTHORITY,
         longest_seconds=LONGEST_BY_AUTHORITY_SECONDS,
     )

@@ -32,7 +32,11 @@ async def seal(request: web.Request, portal: Portal, invoice: InvoiceView) -> In
     )
     if not is_sealed:
         return invoice
-    return msgspec.structs.replace(invoice, is_sealed=True, number=HIDDEN, payer_name="")
+    # Billers write whose meals or lessons they are into the subject.
+    subject = say(request, "Avoir") if invoice.kind == "credit_note" else say(request, "Facture")
+    return msgspec.structs.replace(
+        invoice, is_sealed=True, number=HIDDEN, payer_name="", subject=subject
+    )
 
 
 async def prove(

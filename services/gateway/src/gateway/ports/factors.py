@@ -156,6 +156,10 @@ class Factors(Protocol):
         """Forget a factor of somebody's; None when they have no such one."""
         ...
 
+    async def remove_factors_since(self, account_id: UUID, since: datetime) -> None:
+        """Forget the factors that an account got from a moment on."""
+        ...
+
     async def has_way_in(self, owner: Owner) -> bool:
         """Tell whether something still lets somebody in: a password, FranceConnect, a passkey."""
         ...
@@ -213,7 +217,10 @@ class Sessions(Protocol):
         ...
 
     async def end_other_sessions(self, owner: Owner, secret: str) -> int:
-        """End all of somebody's sessions but the one of `secret`; return how many."""
+        """End all of somebody's sessions but the one of `secret`, and logins half made.
+
+        Return how many sessions.
+        """
         ...
 
     async def renew_proof(self, secret: str, new_secret: str, now: datetime) -> bool:

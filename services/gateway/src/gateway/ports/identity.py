@@ -158,6 +158,10 @@ class Identities(Protocol):
         """Unlink; False when the account has no other way in, and then nothing changes."""
         ...
 
+    async def drop_identity_since(self, account_id: UUID, since: datetime) -> None:
+        """Unlink the identity that an account got from a moment on, if it did."""
+        ...
+
     async def end_sessions_by(self, account_id: UUID, method: str) -> None:
         """End the sessions of an account that were opened in one way."""
         ...

@@ -71,13 +71,16 @@ WHERE account_id = $1 ORDER BY occurred_at DESC, event_id DESC LIMIT $2
 FORGET_PLACES = "UPDATE account_event SET subscriber = '', browser = '' WHERE account_id = $1"
 # Every table that holds something of an account follows it (ON DELETE CASCADE).
 CLOSE_ACCOUNT = "DELETE FROM account WHERE account_id = $1"
-# Somebody typed an address, and nobody proved it for a month; what was added from paper is used.
+# Somebody typed an address, and nobody proved it for a month; what was added from paper is used,
+# and who was sent a letter since may open its link.
 UNUSED_CLAIMS = """
 SELECT account_id FROM account
 WHERE email IS NOT NULL AND verified_at IS NULL AND created_at < $1
     AND NOT EXISTS (SELECT FROM link WHERE link.account_id = account.account_id)
     AND NOT EXISTS (SELECT FROM identity WHERE identity.account_id = account.account_id)
     AND NOT EXISTS (SELECT FROM session WHERE session.account_id = account.account_id)
+    AND NOT EXISTS (
+        SELECT FROM proof WHERE proof.account_id = account.account_id AND expires_at > $3)
 ORDER BY created_at LIMIT $2
 """
 FORGET_PROOFS = "DELETE FROM proof WHERE expires_at <= $1"
@@ -203,7 +206,8 @@ class PostgresAccounts(PostgresSights):
 
     async def tidy_accounts(self, now: datetime) -> int:
         """Drop secrets that ended, what happened long ago, addresses never proved; say how many."""
-        claims = await self._connection.fetch(UNUSED_CLAIMS, now - CLAIMS_KEPT_FOR, CLAIMS_AT_ONCE)
+        before = now - CLAIMS_KEPT_FOR
+        claims = await self._connection.fetch(UNUSED_CLAIMS, before, CLAIMS_AT_ONCE, now)
         for claim in claims:
             await self.close_account(claim["account_id"], now)
         results = (

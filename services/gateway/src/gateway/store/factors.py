@@ -55,6 +55,12 @@ REMOVE_FACTOR = f"""
 DELETE FROM factor WHERE {_OWN} AND factor_id = $3
 RETURNING factor_id, kind, label, created_at, used_at
 """
+# Recovery codes open nothing by themselves, and are worth nothing without a factor.
+REMOVE_SINCE = "DELETE FROM factor WHERE account_id = $1 AND created_at >= $2"
+FORGET_IDLE_CODES = """
+DELETE FROM recovery_code WHERE account_id = $1
+    AND NOT EXISTS (SELECT FROM factor WHERE factor.account_id = $1)
+"""
 HAS_WAY_IN = """
 SELECT (email IS NOT NULL AND password_hash IS NOT NULL)
     OR EXISTS (SELECT 1 FROM identity WHERE identity.account_id = $1)
@@ -182,6 +188,11 @@ class PostgresFactors(Rows):
             REMOVE_FACTOR, owner.account_id, owner.login, factor_id
         )
         return Factor(**dict(row)) if row else None
+
+    async def remove_factors_since(self, account_id: UUID, since: datetime) -> None:
+        """Forget the factors that an account got from a moment on."""
+        await self._connection.execute(REMOVE_SINCE, account_id, since)
+        await self._connection.execute(FORGET_IDLE_CODES, account_id)
 
     async def has_way_in(self, owner: Owner) -> bool:
         """Tell whether something still lets somebody in: a password, FranceConnect, a passkey."""

@@ -52,6 +52,7 @@ SELECT (email IS NOT NULL AND verified_at IS NOT NULL AND password_hash IS NOT N
     OR EXISTS (SELECT 1 FROM factor WHERE factor.account_id = $1 AND kind = 'passkey')
 FROM account WHERE account_id = $1
 """
+DROP_IDENTITY_SINCE = "DELETE FROM identity WHERE account_id = $1 AND linked_at >= $2"
 # So that the other way in is not taken away between the question and the deed.
 LOCK_ACCOUNT = "SELECT 1 FROM account WHERE account_id = $1 FOR UPDATE"
 DROP_IDENTITY = "DELETE FROM identity WHERE account_id = $1"
@@ -140,6 +141,10 @@ class PostgresIdentities(Rows):
             return False
         await self._connection.execute(DROP_IDENTITY, account_id)
         return True
+
+    async def drop_identity_since(self, account_id: UUID, since: datetime) -> None:
+        """Unlink the identity that an account got from a moment on, if it did."""
+        await self._connection.execute(DROP_IDENTITY_SINCE, account_id, since)
 
     async def has_other_way_in(self, account_id: UUID) -> bool:
         """Tell whether an account can be entered without FranceConnect."""

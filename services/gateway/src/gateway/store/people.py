@@ -62,6 +62,7 @@ DROP_CLAIM = "DELETE FROM account WHERE email = $1 AND verified_at IS NULL"
 END_SESSIONS_OF_AGENT = "DELETE FROM session WHERE login = $1"
 END_PENDING_OF_AGENT = "DELETE FROM pending_login WHERE login = $1"
 END_SESSIONS_OF_ACCOUNT = "DELETE FROM session WHERE account_id = $1"
+END_PENDING_OF_ACCOUNT = "DELETE FROM pending_login WHERE account_id = $1"
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,4 +171,5 @@ class PostgresPeople:
         )
         if not is_same:
             await self._connection.execute(END_SESSIONS_OF_ACCOUNT, kept)
+            await self._connection.execute(END_PENDING_OF_ACCOUNT, kept)
         return KeptAccount(account_id=kept, is_newly_verified=is_newly_verified)

@@ -17,6 +17,8 @@ ORDER BY is_this DESC, seen_at DESC, session_id
 """
 END_SESSION_OF = f"DELETE FROM session WHERE {_OWN} AND session_id = $3"
 END_OTHERS = f"DELETE FROM session WHERE {_OWN} AND session_sha256 <> $3"
+# Who gave the password elsewhere and owes the second factor would have one a moment later.
+END_PENDING_LOGINS = f"DELETE FROM pending_login WHERE {_OWN}"
 RENEW_PROOF = """
 UPDATE session SET session_sha256 = $2, proved_at = $3, seen_at = $3 WHERE session_sha256 = $1
 """
@@ -63,7 +65,11 @@ class PostgresSessions(Rows):
         return not result.endswith(" 0")
 
     async def end_other_sessions(self, owner: Owner, secret: str) -> int:
-        """End all of somebody's sessions but the one of `secret`; return how many."""
+        """End all of somebody's sessions but the one of `secret`, and logins half made.
+
+        Return how many sessions.
+        """
+        await self._connection.execute(END_PENDING_LOGINS, owner.account_id, owner.login)
         result = await self._connection.execute(
             END_OTHERS, owner.account_id, owner.login, digest(secret)
         )

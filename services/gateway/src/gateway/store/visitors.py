@@ -111,7 +111,9 @@ class _AuthorityContent(msgspec.Struct, frozen=True):
 
 def digest(secret: str) -> bytes:
     """Return what is kept of a secret of 128 random bits or more, where no salt is needed."""
-    return hashlib.sha256(secret.encode()).digest()
+    # What a browser made up may hold no text at all: it is nobody's, and breaks nothing. Many are
+    # looked up at once, and one that raised would turn the others away.
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
 
 
 class PostgresVisitors(PostgresSights):

@@ -14,7 +14,10 @@ from babel.dates import format_date
 from reconciliation.domain.receipts import Receipt, ReceiptPart
 from reconciliation.domain.words import sum_in_words
 from shared.clock import paris_date
+from shared.logs import get_logger
 from shared.money import format_euros
+
+logger = get_logger(__name__)
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 STANDARDS: tuple[Literal["ua-1", "a-2b"], ...] = ("ua-1", "a-2b")
@@ -103,7 +106,15 @@ class TypstPrinter:
             )
             self._compilers[template] = compiler
         # Data is passed as data, never as source.
-        document = compiler.compile(format="pdf", sys_inputs=inputs, pdf_standards=list(STANDARDS))
+        try:
+            document = compiler.compile(
+                format="pdf", sys_inputs=inputs, pdf_standards=list(STANDARDS)
+            )
+        except typst.TypstError as error:
+            # A name or a subject has a sign that no font here has, which neither standard allows.
+            # A box in its place is better than no proof of payment.
+            logger.warning("set outside the standards", template=template, error=str(error)[:200])
+            document = compiler.compile(format="pdf", sys_inputs=inputs)
         if not isinstance(document, bytes):
             message = f"{template} is not one document"
             raise TypeError(message)
