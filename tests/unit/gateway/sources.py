@@ -5,7 +5,7 @@ from pathlib import Path
 
 import gateway
 
-NOTING = {"note": 1, "tell": 3}
+NOTING = {"note": 1, "note_others": 2, "tell": 3}
 """Functions that note what happened to an account, and the place of its kind."""
 NOTED = 5
 """The place, in `tell`, of a kind that is not the letter's."""

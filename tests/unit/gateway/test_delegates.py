@@ -10,7 +10,7 @@ import pytest
 
 from gateway.ports.links import payer_id_of
 from shared.clock import FixedClock
-from tests.unit.gateway.door import EMAIL, TODAY, Door, Page
+from tests.unit.gateway.door import EMAIL, PASSWORD, TODAY, Door, Page
 from tests.unit.gateway.letters import events, kinds, last_path, letters
 from tests.unit.gateway.payers import an_invoice_of, id_of, seen_by, token_of
 
@@ -124,6 +124,18 @@ async def test_who_may_only_pay_cannot_read_the_document(door: Door) -> None:
     assert (await door.submit("/payer", {"invoice_id": str(id_of(1))})).status == 200
     for path in ("facture.pdf", "pages/1.webp"):
         assert (await door.get(f"/factures/{id_of(1)}/{path}")).status == 403
+
+
+async def test_who_may_only_pay_is_not_told_what_opens_the_document(door: Door) -> None:
+    """Number, year and sum open an invoice to anybody (C3): the number is for readers alone."""
+    await delegate(door, "payer")
+    selection = f"/payer/selection?invoice_id={id_of(1)}"
+
+    pages = [await door.get(path) for path in ("/factures", f"/factures/{id_of(1)}", selection)]
+    paying = await door.submit("/payer", {"invoice_id": str(id_of(1))})
+
+    assert [page.status for page in (*pages, paying)] == [200] * 4
+    assert [page for page in (*pages, paying) if "2026-0001" in page.content.decode()] == []
 
 
 async def test_rights_end_with_their_last_minute(door: Door, clock: FixedClock) -> None:
@@ -401,3 +413,48 @@ async def test_what_people_call_themselves_is_shown_as_text(door: Door) -> None:
 
     assert b"<b>x</b>" not in page.content
     assert "<b>x</b>" in page.text
+
+
+@pytest.mark.parametrize("position", [1, 2], ids=["what was lent", "another of that payer"])
+async def test_what_is_lent_is_not_kept_by_its_code(door: Door, position: int) -> None:
+    """A right with an end does not become one without, while it lasts; not for one's own payer."""
+    _, delegate_id = await delegate(door)
+    await door.publish(an_invoice_of(2), an_invoice_of(3, name="Jean Dupont"))
+
+    refused = await door.submit(f"/q/{token_of(position)}/rattacher")
+    others = await door.submit(f"/q/{token_of(3)}/rattacher")
+
+    assert refused.status == 403
+    assert "Cette facture vous est confiée par une délégation" in refused.text
+    assert "Demandez à la personne qui vous l’a confiée" in refused.text
+    assert others.status == 303
+    assert await door.count("link") == 1
+    assert await seen_by(door, delegate_id) == ["2026-0001", "2026-0003"]
+
+
+async def test_a_payer_of_ones_own_can_be_lent_too(door: Door) -> None:
+    """Who sees them by themselves already may add a paper of theirs."""
+    _, delegate_id = await delegate(door)
+    await door.publish(an_invoice_of(2, email=INVITED))
+
+    page = await door.submit(f"/q/{token_of(1)}/rattacher")
+
+    assert page.status == 303
+    assert await seen_by(door, delegate_id) == ["2026-0001", "2026-0002"]
+
+
+async def test_what_was_lent_once_is_kept_in_its_owners_sight(
+    door: Door, clock: FixedClock
+) -> None:
+    """The code on a PDF that a delegate kept opens it for good: its owner is told."""
+    _, delegate_id = await delegate(door)
+    clock.advance(timedelta(days=40))
+    door.forget_cookies()
+    await door.submit("/connexion", {"email": INVITED, "password": PASSWORD})
+
+    page = await door.submit(f"/q/{token_of(1)}/rattacher")
+
+    assert page.status == 303
+    assert await seen_by(door, delegate_id) == ["2026-0001"]
+    told = [one.email for one in await letters(door) if one.kind == "link-added"]
+    assert told == [INVITED, EMAIL]

@@ -140,6 +140,20 @@ async def test_a_debt_can_still_be_paid_after_ninety_days(door: Door) -> None:
     assert "octobre" not in page.text
 
 
+async def test_after_the_ninety_days_no_page_of_the_code_tells_the_number(door: Door) -> None:
+    """C3: it is part of what opens the invoice at /retrouver; the debt can still be paid."""
+    await door.publish(an_invoice())
+    pages = []
+
+    for days in (0, 91):
+        door.clock.advance(timedelta(days=days))
+        paper = await door.get(f"/q/{TOKEN}")
+        pages += [paper, await door.get(f"/q/{TOKEN}/payer"), await door.send(paper, "/payer")]
+
+    assert [page.status for page in pages] == [200] * 6
+    assert ["2026-0042" in page.text for page in pages] == [True] * 3 + [False] * 3
+
+
 async def test_the_last_of_the_ninety_days_is_still_one(door: Door) -> None:
     """`readable_until` is included, by the calendar of France."""
     await door.publish(an_invoice())

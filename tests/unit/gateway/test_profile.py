@@ -392,6 +392,25 @@ async def test_taking_the_change_back_leaves_no_code_without_a_factor(door: Door
     assert door.cookie("session") != ""
 
 
+async def test_both_addresses_are_told_when_the_change_is_taken_back(door: Door) -> None:
+    """ASVS 6.3.7: the one that is given up gets no secret, and nothing of where it was done."""
+    await door.log_in()
+    path = await change_address(door)
+    await door.send(await door.get(path), path)
+    undo = await last_path(door, "address-changed")
+    sent = len(await letters(door))
+    door.forget_cookies()
+
+    await door.submit(undo, {"password": CHOSEN})
+
+    restored, given_up = (await letters(door))[sent:]
+    assert (given_up.kind, given_up.email) == ("address-changed", NEW)
+    assert (given_up.link, given_up.code, given_up.expires_at) == (None, None, None)
+    assert given_up.details.keys() == {"new_address", "moment"}
+    assert given_up.details["new_address"] == "c•••@exemple.test"
+    assert (restored.kind, restored.email) == ("password-changed", EMAIL)
+
+
 async def test_the_change_cannot_be_taken_back_after_a_week(door: Door) -> None:
     """A letter found later gives no account away."""
     await door.log_in()

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from gateway.api.departure import Departure, encode
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.enable_socket
 PAYMENT_ID = UUID("00000000-0000-4000-8000-00000000000a")
 OWN = f"/factures/{INVOICE_ID}/recus/{PAYMENT_ID}"
 PAPER = f"/q/{TOKEN}/recus/{PAYMENT_ID}"
+FORM_KEY = b"a key of tests"
 
 
 async def pay(
@@ -214,12 +216,40 @@ async def test_after_the_ninety_days_a_code_gives_no_quittance_but_to_who_just_p
     door.clock.advance(timedelta(days=91))
     stranger = await door.get(f"{PAPER}.pdf")
     departure = Departure(payment_id=PAYMENT_ID, key="k" * 22, token=TOKEN)
-    door.set_cookie("payment", encode(departure))
+    door.set_cookie("payment", encode(FORM_KEY, departure))
 
     payer = await door.get(f"{PAPER}.pdf")
 
     assert (stranger.status, payer.status) == (404, 200)
     assert services.receipts_asked == [(PAYMENT_ID, (INVOICE_ID,), False)]
+
+
+@pytest.mark.parametrize("forged", ["unsigned", "another's key", "other content", "no text"])
+async def test_a_payment_that_the_browser_made_up_opens_no_quittance(
+    door: Door, services: FakeServices, forged: str
+) -> None:
+    """Who paid is what was signed here, and not what a cookie says; old cookies count for none."""
+    await door.publish(an_invoice())
+    await pay(door, INVOICE_ID)
+    services.receipted = {PAYMENT_ID: 4150}
+    door.clock.advance(timedelta(days=91))
+    departure = Departure(payment_id=PAYMENT_ID, key="k" * 22, token=TOKEN)
+    content = encode(FORM_KEY, departure).partition(".")[0]
+    others = encode(FORM_KEY, msgspec.structs.replace(departure, payment_id=uuid4()))
+    door.set_cookie(
+        "payment",
+        {
+            "unsigned": content,
+            "another's key": encode(b"another key", departure),
+            "other content": f"{content}.{others.partition('.')[2]}",
+            "no text": f"{content}.\u00e9\u00e9",
+        }[forged],
+    )
+
+    page = await door.get(f"{PAPER}.pdf")
+
+    assert page.status == 404
+    assert services.receipts_asked == []
 
 
 @pytest.mark.parametrize("path", [OWN, PAPER])

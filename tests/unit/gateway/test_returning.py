@@ -142,7 +142,7 @@ async def test_when_payment_is_down_the_events_say_what_is_paid(
 async def test_another_payments_number_shows_nothing_of_it(
     door: Door, services: FakeServices
 ) -> None:
-    """S1: a cookie is the browser's to write; the payment must be of the invoice it can open."""
+    """S1: even of a cookie that was signed here, the payment must be of the invoice it can open."""
     await door.publish(an_invoice())
     stranger = PaymentState(
         payment_id=UUID("00000000-0000-4000-8000-0000000000ff"),
@@ -152,7 +152,7 @@ async def test_another_payments_number_shows_nothing_of_it(
     )
     services.states[stranger.payment_id] = stranger
     forged = Departure(payment_id=stranger.payment_id, key="k" * 32, token=TOKEN)
-    door.set_cookie("payment", encode(forged))
+    door.set_cookie("payment", encode(b"a key of tests", forged))
 
     page = await door.get("/payer/retour")
 
@@ -307,4 +307,4 @@ async def test_fifty_invoices_fit_in_what_the_browser_keeps(door: Door) -> None:
         email="c" * 80,
     )
 
-    assert len(encode(departure)) < 2000
+    assert len(encode(b"a key of tests", departure)) < 2000

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from gateway.store.invoices import OWN_INVOICE, OWN_INVOICES
-from gateway.store.links import SEEN_PAYERS
+from gateway.store.links import IS_LENT, NOTE_OTHERS, SEEN_PAYERS
 from gateway.store.retrieval import PRINTED
 from gateway.store.seen import VIEWERS
 from gateway.store.sights import (
@@ -68,6 +68,8 @@ async def test_no_way_from_an_account_to_its_invoices_reads_a_whole_table(door: 
             await read_whole(connection, OWN_INVOICE, account, NOW, invoice),
             await read_whole(connection, SEEN_PAYERS, account),
             await read_whole(connection, VIEWERS, [invoice], NOW),
+            await read_whole(connection, NOTE_OTHERS, account, invoice, "link-shared", NOW, 20),
+            await read_whole(connection, IS_LENT, account, invoice, NOW),
             await read_whole(connection, PRINTED, "town", "202617"),
         ]
         changing = [
@@ -79,7 +81,7 @@ async def test_no_way_from_an_account_to_its_invoices_reads_a_whole_table(door: 
         ]
         seen = await connection.fetch(OWN_INVOICES, account, NOW, 1000)
 
-    assert found == [[], [], [], [], []]
+    assert found == [[]] * 7
     assert changing == [[], [], [], [], []]
     # Ten by the address, of which the link brings five too; five more by the delegation, to read.
     rights = [(row["can_read"], row["can_pay"]) for row in seen]

@@ -239,3 +239,76 @@ async def test_an_agent_sees_and_ends_sessions_too(door: Door) -> None:
     assert await door.count("session") == 1
     assert (await door.get("/regie")).status == 200
     assert await letters(door) == []
+
+
+async def guess(door: Door, times: int, email: str = EMAIL) -> list[int]:
+    """Give a wrong password so many times; return what was answered."""
+    wrong = {"email": email, "password": "not that one at all"}
+    return [(await door.submit("/connexion", wrong)).status for _ in range(times)]
+
+
+async def test_a_stranger_who_guesses_keeps_nobody_out_of_their_usual_browser(door: Door) -> None:
+    """S8: the owner gets in where they are known; the stranger is kept waiting all the same."""
+    await door.add_account()
+    await enter(door, FIREFOX)
+    usual = door.cookie("browser")
+    door.forget_cookies()
+    guessed = await guess(door, 6)
+
+    elsewhere = await enter(door, FIREFOX)
+    door.forget_cookies()
+    door.set_cookie("browser", usual)
+    owners = await enter(door, FIREFOX)
+    door.forget_cookies()
+    strangers = await enter(door, ANDROID)
+
+    assert guessed == [401] * 5 + [429]
+    assert (elsewhere.status, owners.status, strangers.status) == (429, 303, 429)
+
+
+async def test_a_stolen_browsers_cookie_gives_five_tries_of_its_own(door: Door) -> None:
+    """ASVS 6.3.1: no more than anybody has; and nobody else waits because of them."""
+    await door.add_account()
+    await enter(door, FIREFOX)
+    stolen = door.cookie("browser")
+    door.forget_cookies()
+    door.set_cookie("browser", stolen)
+
+    guessed = await guess(door, 6)
+    door.forget_cookies()
+    elsewhere = await enter(door, ANDROID)
+
+    assert guessed == [401] * 5 + [429]
+    assert elsewhere.status == 303
+
+
+@pytest.mark.parametrize("email", [EMAIL, "inconnue@exemple.test"])
+async def test_a_browser_that_the_account_does_not_know_counts_as_anybodys(
+    door: Door, email: str
+) -> None:
+    """S9: what was made up, or is known to another account, says nothing of who has one."""
+    await door.add_account()
+    await door.log_in(email="autre@exemple.test")
+    strangers = door.cookie("browser")
+    door.forget_cookies()
+    guessed = []
+    for held in (strangers, "made up", strangers):
+        door.set_cookie("browser", held)
+        guessed += await guess(door, 2, email)
+
+    assert guessed == [401] * 5 + [429]
+
+
+async def test_a_browser_that_was_forgotten_is_nobodys_usual_one(door: Door) -> None:
+    """Its owner said so: attempts from it count with everybody's."""
+    await two_browsers(door)
+    browser = door.cookie("browser")
+    async with door.database.transaction() as transaction:
+        await transaction.connection.execute("DELETE FROM known_browser")
+    door.forget_cookies()
+    await guess(door, 5)
+    door.set_cookie("browser", browser)
+
+    page = await enter(door, ANDROID)
+
+    assert page.status == 429

@@ -243,12 +243,14 @@ def circumstances_of(
     paid_cents: dict[UUID, int] | None = None,
     unwanted: Collection[str] = (),
     seeing: Collection[tuple[str, UUID]] = (),
+    accounts: Collection[str] = (),
 ) -> Circumstances:
     """Return what is known when only these invoices were published."""
     return Circumstances(
         invoices={event.invoice_id: Invoice.of(event) for event in events},
         paid_cents=paid_cents or {},
         unwanted=frozenset(fingerprint(address) for address in unwanted),
+        choices={fingerprint(address): () for address in accounts},
         seen=frozenset((fingerprint(address), invoice_id) for address, invoice_id in seeing),
     )
 

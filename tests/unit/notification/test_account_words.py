@@ -157,6 +157,34 @@ def test_a_link_that_nobody_asked_for_is_told_with_where_to_see_and_to_undo_it(
         assert f"{PORTAL}/compte/payeurs" in part
 
 
+@pytest.mark.parametrize(
+    ("language", "subject", "advice"),
+    [
+        (
+            "fr",
+            "Un autre compte voit aussi des factures que vous voyez",
+            "signalez-le à la collectivité",
+        ),
+        ("en", "Another account sees invoices that you see too", "tell the authority"),
+    ],
+)
+def test_another_account_that_sees_the_same_invoices_is_told_as_such(
+    language: str, subject: str, advice: str
+) -> None:
+    """Nothing was added to the reader's own account: who knows of it, and what to do."""
+    details = {"authority": "Ville de Saint-Aubin", "account": "other"}
+    link = f"{PORTAL}/compte/payeurs"
+
+    message = write(a_bare_letter("link-added", language, link=link, details=details))
+
+    assert message["Subject"] == subject
+    for part in (text_of(message), html_of(message)):
+        assert advice in part
+        assert link in part
+        assert "Ville de Saint-Aubin" in part
+        assert "other" not in part.replace("another", "").replace("Another", "")
+
+
 def test_a_code_is_shown_where_one_is_sent() -> None:
     """In both parts of the mail."""
     message = write(a_bare_letter("confirm-address", "en", code="481 516"))
@@ -205,3 +233,15 @@ def test_a_language_that_nobody_speaks_here_is_french() -> None:
 
     assert b"Content-Language: fr" in mail.content
     assert isinstance(letter.fact, AccountNews)
+
+
+@pytest.mark.parametrize(("language", "word"), [("fr", "lien ci-dessus"), ("en", "link above")])
+def test_an_address_that_was_given_up_is_told_of_no_link(language: str, word: str) -> None:
+    """When its owner took a change back: there is nothing to restore from there."""
+    given_up = a_bare_letter("address-changed", language, link=None, expires_at=None)
+
+    text = text_of(write(given_up))
+
+    assert word in text_of(write(a_bare_letter("address-changed", language)))
+    assert word not in text
+    assert SECRET not in text

@@ -1,10 +1,12 @@
 """Mails as their readers see them."""
 
 import re
+from collections.abc import Collection
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from html.parser import HTMLParser
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +21,7 @@ from tests.unit.notification.notification_builders import (
     OTHER_INVOICE_ID,
     TOKEN,
     TRACE,
+    VIEWER,
     a_captured_payment,
     a_due_letter,
     a_publication,
@@ -82,11 +85,18 @@ def read(due: Due, circumstances: Circumstances, sender_name: str = "") -> Email
 
 
 def texts(
-    fact: InvoiceFact, *events: InvoicePublished, paid_cents: int = 0, asked: str | None = None
+    fact: InvoiceFact,
+    *events: InvoicePublished,
+    paid_cents: int = 0,
+    asked: str | None = None,
+    seeing: Collection[tuple[str, UUID]] = (),
+    accounts: Collection[str] = (),
 ) -> tuple[str, str, str]:
-    """Return subject, plain text and HTML of the only letter about `fact`."""
+    """Return subject, plain text and HTML of the only letter about `fact`, or of who asked."""
     known = events or (a_published_invoice(),)
-    circumstances = circumstances_of(*known, paid_cents={INVOICE_ID: paid_cents})
+    circumstances = circumstances_of(
+        *known, paid_cents={INVOICE_ID: paid_cents}, seeing=seeing, accounts=accounts
+    )
     mail = read(a_due_letter(fact, *known, asked=asked), circumstances)
     plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
     assert plain is not None
@@ -236,6 +246,74 @@ def test_does_not_greet_who_pays_for_another_by_the_others_name() -> None:
     assert "Bonjour,\n" in plain
     assert "Camille" not in plain + html
     assert "/compte" not in plain + html
+
+
+PAID_BY_SACHA: tuple[InvoiceFact, ...] = (
+    receipt_of(a_captured_payment(receipt_email=VIEWER), TRACE),
+    reversal_of(a_reversed_payment(), TRACE),
+)
+
+
+@pytest.mark.parametrize("fact", PAID_BY_SACHA, ids=lambda fact: fact.kind)
+@pytest.mark.parametrize(
+    ("accounts", "links"),
+    [((), []), ((VIEWER,), ["https://factures.exemple.test/factures"])],
+)
+def test_opens_no_invoice_to_who_only_paid_it(
+    fact: InvoiceFact, accounts: Collection[str], links: list[str]
+) -> None:
+    """Who may pay but not see gets neither the link that opens it nor the number that finds it."""
+    payer_has_no_address = a_published_invoice(email=None)
+
+    subject, plain, html = texts(fact, payer_has_no_address, asked=VIEWER, accounts=accounts)
+
+    assert "42,50 €" in subject
+    assert "Commune de Saint-Aubin" in subject
+    for text in (plain, html):
+        assert TOKEN not in text
+        assert str(INVOICE_ID) not in text
+        assert "2026-0042" not in text
+        for words in ("Repas d’octobre", "42,50 €", "24 novembre 2026 à 14 h 05", "TX-90012"):
+            assert words in text
+    assert Page(html).links == links
+    assert [line for line in plain.splitlines() if line.startswith("https://")] == links
+
+
+@pytest.mark.parametrize("fact", PAID_BY_SACHA, ids=lambda fact: fact.kind)
+def test_opens_in_the_account_what_the_account_of_who_paid_sees(fact: InvoiceFact) -> None:
+    """There it opens for as long as it is seen."""
+    _, plain, html = texts(
+        fact,
+        a_published_invoice(email=None),
+        asked=VIEWER,
+        seeing=[(VIEWER, INVOICE_ID)],
+        accounts=[VIEWER],
+    )
+
+    assert Page(html).links == [f"https://factures.exemple.test/factures/{INVOICE_ID}"]
+    for text in (plain, html):
+        assert TOKEN not in text
+        assert "Facture n° 2026-0042" in text
+
+
+def test_opens_of_several_invoices_only_those_that_the_reader_may_see() -> None:
+    """Whoever pays their own with another's gets the key to their own."""
+    own = "camille.martin@exemple.test"
+    payment = a_captured_payment(
+        an_allocation(), an_allocation(OTHER_INVOICE_ID, 10_00), receipt_email=own
+    )
+    other = a_published_invoice(
+        invoice_id=OTHER_INVOICE_ID, number="2026-0043", email="dupont@exemple.test", token="z" * 22
+    )
+
+    _, plain, html = texts(receipt_of(payment, TRACE), a_published_invoice(), other, accounts=[own])
+
+    assert Page(html).links == [LINK, "https://factures.exemple.test/factures"]
+    for text in (plain, html):
+        assert "2026-0042" in text
+        assert "10,00 €" in text
+        assert "z" * 22 not in text
+        assert "2026-0043" not in text
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from datetime import UTC, date, datetime
 from io import BytesIO
 from uuid import UUID
 
+import msgspec
 import pikepdf
 import pypdfium2
 import pytest
 import zxingcpp
 from pikepdf import Array, Dictionary, Name, String
+from structlog.testing import capture_logs
 
 from demo.samples import SAMPLES
 from publication.adapters import jobs, paper, pdf_check, pdf_stamp, qr, render
@@ -235,6 +237,35 @@ def a_job(pdf: bytes | None) -> jobs.PaperJob:
         limits=Limits(),
         seconds=20,
     )
+
+
+@pytest.mark.parametrize("sign", ["🎉", "陈", "ก"])
+def test_a_sign_that_no_font_has_keeps_no_invoice_from_being_published(sign: str) -> None:
+    """Neither PDF/A-2b nor PDF/UA-1 allows it: the invoice is set without, and a log says so."""
+    invoice = an_invoice(subject=f"Fête {sign}", payer=Payer(reference="F", name=f"Élise {sign}"))
+    job = msgspec.structs.replace(a_job(None), invoice=invoice)
+
+    with capture_logs() as logs:
+        result = paper.make(job)
+
+    assert (result.refusal_code, result.pages) == ("", 1)
+    pdf_stamp.verify_rendered(result.document, 1, URL)
+    with pikepdf.open(BytesIO(result.document)) as opened:
+        assert opened.Root.MarkInfo.Marked
+    assert [(line["log_level"], line["event"], line["template"]) for line in logs] == [
+        ("warning", "set outside the standards", "invoice.typ")
+    ]
+    # The sign is of the name: no log keeps one.
+    assert sign not in str(logs)
+
+
+def test_a_town_whose_name_no_font_has_gets_its_sheet() -> None:
+    """The sheet beside a signed file is set by the same rule."""
+    with capture_logs() as logs:
+        sheet = pdf_stamp.companion(qr.make(URL), "陈 Ville", is_payable=True)
+
+    pdf_stamp.verify_rendered(sheet, 1, URL)
+    assert [line["template"] for line in logs] == ["sheet.typ"]
 
 
 def test_a_refusal_is_a_result_with_words_for_the_biller() -> None:

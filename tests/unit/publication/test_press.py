@@ -1,5 +1,6 @@
 """Paper is made in other processes; a document that ends one costs nobody else."""
 
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -61,6 +62,22 @@ async def test_each_claim_gets_its_own_paper(press: Press) -> None:
     pdf_stamp.verify_rendered(papers[0].document, 1, f"{PUBLIC_URL}/q/{tokens[0]}")
     pdf_stamp.verify_rendered(papers[2].document, 1, f"{PUBLIC_URL}/q/{tokens[2]}")
     assert len(processes_of(press)) == 1
+
+
+async def test_what_is_set_outside_the_standards_is_told_of_its_invoice(
+    press: Press, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One line in the form of all the others, from the process that made it."""
+    claim = a_claim()
+    request = msgspec.structs.replace(claim.request, subject="Fête 🎉")
+
+    [made] = await press.make([msgspec.structs.replace(claim, request=request)], [None])
+
+    assert made is not None
+    assert made.refusal_code == ""
+    line = json.loads(capfd.readouterr().out)
+    assert (line["level"], line["event"]) == ("warning", "set outside the standards")
+    assert line["invoice"] == str(request.invoice_id)
 
 
 async def test_a_document_that_ends_its_process_is_tried_again_and_then_refused(

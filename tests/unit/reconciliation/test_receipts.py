@@ -232,6 +232,18 @@ async def test_a_word_without_end_lies_over_no_sum(printer: TypstPrinter) -> Non
         assert page.count("x") == 200
 
 
+async def test_a_quittance_without_a_name_opens_no_invoice(printer: TypstPrinter) -> None:
+    """Who may not know who owes may not know the number either: with the sum it opens the rest."""
+    named = await printer.receipt(a_receipt(), is_extract=False, is_named=True)
+    unnamed = await printer.receipt(a_receipt(), is_extract=False, is_named=False)
+
+    assert "Camille Martin" in texts_of(named)[0]
+    assert "F-1" in texts_of(named)[0]
+    assert "Camille Martin" not in texts_of(unnamed)[0]
+    assert "F-1" not in texts_of(unnamed)[0]
+    assert "Repas *du* midi" in texts_of(unnamed)[0]
+
+
 async def test_a_quittance_can_be_read_aloud(printer: TypstPrinter) -> None:
     """PDF/UA-1 and PDF/A-2b: tagged, in French, with a title (RGAA 13.3)."""
     pdf = await printer.receipt(a_receipt(), is_extract=False, is_named=True)

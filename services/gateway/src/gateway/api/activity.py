@@ -25,6 +25,9 @@ SENTENCES: dict[str, Say] = {
     "identity-linked": lambda request: say(request, "Identité FranceConnect liée"),
     "identity-unlinked": lambda request: say(request, "Identité FranceConnect déliée"),
     "link-added": lambda request: say(request, "Redevable ajouté"),
+    "link-shared": lambda request: say(
+        request, "Redevable que vous voyez, ajouté aussi à un autre compte"
+    ),
     "link-revoked": lambda request: say(request, "Redevable retiré"),
     "link-refused": lambda request: say(request, "Redevable proposé, et refusé"),
     "delegate-invited": lambda request: say(request, "Délégation proposée"),

@@ -15,7 +15,8 @@ from shared.problem import ProblemError
 
 FIELD = "formulaire"
 MEDIA_TYPE = "application/x-www-form-urlencoded"
-CHARSET = "utf-8"
+CHARSETS = frozenset({"utf-8", "iso-8859-1", "us-ascii"})
+"""The last two are what programs of billers name by habit; others may make what is no text."""
 NONCE_LENGTH = 43
 FIELDS_AT_MOST = 100
 
@@ -67,8 +68,8 @@ async def read_form(request: web.Request) -> Form:
         ProblemError: 400, it cannot be read, or holds what no form of ours sends.
         HTTPRequestEntityTooLarge: it is too long.
     """
-    # Browsers send a form in the charset of its page; others may make what is no text of it.
-    if request.content_type != MEDIA_TYPE or (request.charset or CHARSET).lower() != CHARSET:
+    charset = (request.charset or "utf-8").lower()
+    if request.content_type != MEDIA_TYPE or charset not in CHARSETS:
         raise _unreadable(request)
     try:
         fields = await request.post()

@@ -15,10 +15,11 @@ from gateway.api.reading import Reader, is_readable
 from gateway.api.reasons import IN_PROGRESS, sentence_of, told
 from gateway.api.retrieving import browser_of
 from gateway.api.sealed import seal
-from gateway.api.site import citizen_of, require_citizen, see_other, site_of
+from gateway.api.site import citizen_of, require_citizen, see_other, site_of, today
 from gateway.api.throttling import FREE_CODES, alarm, by_address, knock, too_many
 from gateway.api.web import page, render
 from gateway.ports import (
+    HIDDEN,
     InvoiceView,
     OtherServices,
     Payability,
@@ -162,6 +163,9 @@ class InvoicePages:
                 " code ; une facture toute récente peut demander quelques minutes.",
             )
             raise ProblemError(404, "unknown-code", sentence)
+        if today(request) > invoice.readable_until:
+            # The number is part of what opens an invoice at `/retrouver` (C3).
+            shown = msgspec.structs.replace(shown, number=HIDDEN)
         if invoice.is_withdrawn:
             sentence = say(
                 request,

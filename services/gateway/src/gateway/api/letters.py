@@ -76,9 +76,10 @@ async def add_link(
     """Return a secret that proves that who brings it reads `email`, of which a digest is kept."""
     secret = secrets.token_urlsafe(32)
     now = site_of(request).clock.now()
+    is_own = _is_asked_by_holder(purpose, account, password_hash)
     proof = Proof(
         purpose=purpose,
-        account_id=account.account_id,
+        account_id=account.account_id if is_own else None,
         email=email,
         password_hash=password_hash,
         browser_sha256=browser_digest(request),
@@ -86,6 +87,17 @@ async def add_link(
     )
     await portal.add_proof(secret, proof, now)
     return secret
+
+
+def _is_asked_by_holder(purpose: ProofPurpose, account: Account, password_hash: str | None) -> bool:
+    """Tell whether a letter ends with its account, and with what the account's holder does.
+
+    An account that only claims an address may be a stranger's, and the letter its owner's, unless
+    it takes being in that account or carries its password.
+    """
+    if account.verified_at is not None or purpose not in {"open", "reset"}:
+        return True
+    return purpose == "open" and password_hash == account.password_hash
 
 
 async def send_link(

@@ -1,5 +1,6 @@
 """Tying invoices to people: what a code or a sum proves, which payers an account sees and why."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from aiohttp import web
@@ -8,13 +9,14 @@ from gateway.api.entry import tell
 from gateway.api.facts import facts_of
 from gateway.api.forgery import read_form
 from gateway.api.invoices import InvoicePages
-from gateway.api.language import say
+from gateway.api.language import moment_in, say
+from gateway.api.letters import letter
 from gateway.api.retrieving import browser_of
 from gateway.api.site import require_citizen, see_other, site_of
 from gateway.api.throttling import alarm, by_address, by_name, knock
 from gateway.api.typed import cents_of
 from gateway.api.web import page, render
-from gateway.ports import Owner
+from gateway.ports import InvoiceView, Owner, Portal
 from gateway.ports.links import NewLink, SeenPayer
 from shared.http import Operation, ProblemError
 
@@ -22,6 +24,8 @@ PAYERS_PATH = "/compte/payeurs"
 PAYER = PAYERS_PATH + "/{payer_id}"
 NOBODY = UUID(int=0)
 """What an id that is none stands for: nothing has it."""
+OTHERS_TOLD_EVERY = timedelta(days=1)
+"""Whoever adds and removes the same invoice over and over does not fill others' mailboxes."""
 
 
 class Linking:
@@ -32,7 +36,14 @@ class Linking:
         self._invoices = invoices
 
     async def post_attachment(self, request: web.Request) -> web.StreamResponse:
-        """Link the account to the payer of the invoice that this code, or this sum, has opened."""
+        """Link the account to the payer of the invoice that this code, or this sum, has opened.
+
+        Codes are passed on with papers: whoever sees this payer already is told of it.
+
+        Raises:
+            ProblemError: 403, the account sees this payer by a delegation: a right that was lent
+                with an end does not become one without.
+        """
         citizen = require_citizen(request)
         token = request.match_info["token"]
         invoice = await self._invoices.by_token(request, token)
@@ -42,6 +53,8 @@ class Linking:
         site = site_of(request)
         now = site.clock.now()
         async with site.open_portal() as portal:
+            if await portal.is_lent(citizen.account_id, invoice.invoice_id, now):
+                raise _lent(request)
             found = await portal.opened(token, browser_of(request), now)
             new = NewLink(
                 account_id=citizen.account_id,
@@ -53,6 +66,7 @@ class Linking:
                 )
                 owner = Owner(account_id=citizen.account_id)
                 await tell(request, portal, owner, "link-added", sentence)
+                await _tell_others(request, portal, citizen.account_id, invoice)
         return see_other(f"/factures/{invoice.invoice_id}")
 
     async def get_payers(self, request: web.Request) -> web.Response:
@@ -159,6 +173,33 @@ def _by_payer(seen: list[SeenPayer]) -> list[tuple[SeenPayer, list[SeenPayer]]]:
     return [(max(reasons, key=lambda one: one.count), reasons) for reasons in found.values()]
 
 
+async def _tell_others(
+    request: web.Request, portal: Portal, account_id: UUID, invoice: InvoiceView
+) -> None:
+    """Let who sees these invoices know that one more account does; not whose it is."""
+    now = site_of(request).clock.now()
+    others = await portal.note_others(account_id, invoice.invoice_id, "link-shared", now)
+    name = f"link-shared {account_id} {invoice.invoice_id}"
+    if not others or not await portal.is_first_within(name, OTHERS_TOLD_EVERY, now):
+        return
+    letters = [
+        letter(
+            request,
+            "link-added",
+            other.email,
+            other.language,
+            path=PAYERS_PATH,
+            details={
+                "authority": invoice.authority_name,
+                "moment": moment_in(other.language, now),
+                "account": "other",
+            },
+        )
+        for other in others
+    ]
+    await portal.publish(*letters)
+
+
 async def _own_payer(request: web.Request) -> SeenPayer:
     citizen = require_citizen(request)
     payer_id = _payer_id(request)
@@ -175,6 +216,19 @@ def _payer_id(request: web.Request) -> UUID:
         return UUID(request.match_info["payer_id"])
     except ValueError:
         return NOBODY
+
+
+def _lent(request: web.Request) -> ProblemError:
+    return ProblemError(
+        403,
+        "lent-invoice",
+        say(
+            request,
+            "Cette facture vous est confiée par une délégation : vous ne pouvez pas l’ajouter à"
+            " votre compte. Demandez à la personne qui vous l’a confiée si elle veut prolonger la"
+            " délégation.",
+        ),
+    )
 
 
 def _unknown(request: web.Request) -> ProblemError:

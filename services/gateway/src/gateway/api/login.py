@@ -6,8 +6,8 @@ from typing import Protocol, TypeVar
 from aiohttp import web
 
 from gateway.api.site import site_of
-from gateway.api.throttling import alarm, by_address, by_name, knock
-from gateway.ports import PasswordKeeper, Portal
+from gateway.api.throttling import alarm, by_address, by_browser, by_name, knock
+from gateway.ports import Account, Agent, Owner, PasswordKeeper, Portal
 
 LONGEST_NAME = 254
 LONGEST_PASSWORD = 200
@@ -39,11 +39,15 @@ async def prove(
         ProblemError: 429, too many attempts for that name or from that place.
         BusyError: too many people try at once.
     """
-    by_whom, from_where = by_name(kind, name), by_address(request, kind)
-    await knock(request, by_whom, from_where)
     site = site_of(request)
+    held = request.cookies.get(site.browser_cookie, "")
     async with site.open_portal() as portal:
         person = await find(portal, name)
+        # Asked for an unknown name as well, so that both take the same statements.
+        is_known = await portal.knows_browser(_owner(person), held, site.clock.now())
+    by_whom = by_browser(kind, name, held) if is_known else by_name(kind, name)
+    from_where = by_address(request, kind)
+    await knock(request, by_whom, from_where)
     is_possible = len(name) <= LONGEST_NAME and len(password) <= LONGEST_PASSWORD
     is_right = is_possible and await passwords.matches(
         person.password_hash if person else None, password
@@ -54,3 +58,10 @@ async def prove(
     async with site.open_portal() as portal:
         await portal.forgive(by_whom, (from_where,))
     return person
+
+
+def _owner(person: Person | None) -> Owner:
+    """Return by whom browsers are known: by nobody, where there is no such person."""
+    if isinstance(person, Account):
+        return Owner(account_id=person.account_id)
+    return Owner(login=person.login) if isinstance(person, Agent) else Owner()

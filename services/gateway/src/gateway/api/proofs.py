@@ -13,7 +13,7 @@ from gateway.api.entry import tell
 from gateway.api.facts import facts_of
 from gateway.api.forgery import read_form
 from gateway.api.language import language_of, moment_in, say
-from gateway.api.letters import LIVES, browser_digest, send_link, tell_contact
+from gateway.api.letters import LIVES, browser_digest, letter, send_link, tell_contact
 from gateway.api.login import LONGEST_PASSWORD
 from gateway.api.site import citizen_of, require_citizen, see_other, site_of
 from gateway.api.throttling import by_address, by_name, knock
@@ -128,7 +128,7 @@ class Proofs:
     async def _knows(
         self, request: web.Request, proof: Proof, password_hash: str, password: str
     ) -> bool:
-        by_whom = by_name("proof", str(proof.account_id))
+        by_whom = by_name("proof", str(proof.account_id or proof.email))
         from_where = by_address(request, "proof")
         await knock(request, by_whom, from_where)
         is_possible = len(password) <= LONGEST_PASSWORD
@@ -140,7 +140,12 @@ class Proofs:
 
 
 def _confirmation(
-    request: web.Request, proof: Proof, account: Account, *, status: int = 200, error: str = ""
+    request: web.Request,
+    proof: Proof,
+    account: Account | None,
+    *,
+    status: int = 200,
+    error: str = "",
 ) -> web.Response:
     is_known = _is_who_asked(request, proof)
     return render(
@@ -167,8 +172,10 @@ def _is_who_asked(request: web.Request, proof: Proof) -> bool:
     return hmac.compare_digest(held, proof.browser_sha256)
 
 
-def _password_hash(proof: Proof, account: Account) -> str | None:
-    return proof.password_hash if proof.purpose == "open" else account.password_hash
+def _password_hash(proof: Proof, account: Account | None) -> str | None:
+    if proof.purpose == "open" or account is None:
+        return proof.password_hash
+    return account.password_hash
 
 
 def worthless(request: web.Request) -> ProblemError:
@@ -184,20 +191,40 @@ def worthless(request: web.Request) -> ProblemError:
     )
 
 
-async def _find(request: web.Request, purposes: tuple[ProofPurpose, ...]) -> tuple[Proof, Account]:
+async def _find(
+    request: web.Request, purposes: tuple[ProofPurpose, ...]
+) -> tuple[Proof, Account | None]:
     site = site_of(request)
     async with site.open_portal() as portal:
         proof = await portal.find_proof(request.match_info["secret"], purposes, site.clock.now())
-        account = await portal.account(proof.account_id) if proof else None
-    if proof is None or account is None:
+        if proof is None:
+            raise worthless(request)
+        return proof, await _account_of(request, portal, proof)
+
+
+async def _account_of(request: web.Request, portal: Portal, proof: Proof) -> Account | None:
+    """Return the account that a proof is about, or who claims the address that it alone is about.
+
+    Raises:
+        ProblemError: 410, the account is gone, or somebody has proved the address since.
+    """
+    if proof.account_id is None:
+        account = await portal.find_account(proof.email)
+        is_good = account is None or account.verified_at is None
+    else:
+        account = await portal.account(proof.account_id)
+        is_good = account is not None
+    if not is_good:
         raise worthless(request)
-    return proof, account
+    return account
 
 
 async def take(
     request: web.Request, portal: Portal, purposes: tuple[ProofPurpose, ...]
-) -> tuple[Proof, Account]:
+) -> tuple[Proof, Account | None]:
     """Use the address's secret up; return what it proves, and the account it is about.
+
+    That is None where it was asked for an address alone, which nobody claims any more.
 
     Raises:
         ProblemError: 410, it was used, is too old or for another end.
@@ -208,21 +235,20 @@ async def take(
         raise worthless(request)
     # Whoever else proves this address waits, and finds the account as it will be.
     await portal.hold_address(proof.email)
-    account = await portal.account(proof.account_id)
-    if account is None:
-        raise worthless(request)
-    return proof, account
+    return proof, await _account_of(request, portal, proof)
 
 
 async def _confirm(request: web.Request, portal: Portal) -> UUID:
     """Give the account the address that is proved; return the account to log in to."""
     now = site_of(request).clock.now()
     proof, account = await take(request, portal, CONFIRMING)
+    if account is None:
+        return await take_over(request, portal, proof, None, proof.password_hash)
     if proof.purpose == "open":
         if account.verified_at is not None or account.email != proof.email:
             raise worthless(request)
         if account.password_hash != proof.password_hash:
-            return await take_over(request, portal, account, proof.password_hash)
+            return await take_over(request, portal, proof, account, proof.password_hash)
         await _give(request, portal, account, proof.email)
     else:
         await _give(request, portal, account, proof.email)
@@ -259,7 +285,11 @@ async def _give(request: web.Request, portal: Portal, account: Account, email: s
 
 
 async def take_over(
-    request: web.Request, portal: Portal, claimed: Account, password_hash: str | None
+    request: web.Request,
+    portal: Portal,
+    proof: Proof,
+    claimed: Account | None,
+    password_hash: str | None,
 ) -> UUID:
     """Open an account for who reads the mail of an address, in place of one that only claimed it.
 
@@ -268,10 +298,11 @@ async def take_over(
     USENIX Security 2022).
     """
     now = site_of(request).clock.now()
-    await portal.close_account(claimed.account_id, now)
+    if claimed is not None:
+        await portal.close_account(claimed.account_id, now)
     account = Account(
         account_id=uuid4(),
-        email=claimed.email,
+        email=proof.email,
         password_hash=password_hash,
         verified_at=now,
         language=language_of(request),
@@ -284,6 +315,8 @@ async def take_over(
 
 async def _undo(request: web.Request, portal: Portal, password_hash: str) -> None:
     proof, account = await take(request, portal, ("undo",))
+    if account is None:
+        raise worthless(request)
     await _give(request, portal, account, proof.email)
     await portal.set_password(account.account_id, password_hash)
     changed_at = proof.expires_at - LIVES["undo"]
@@ -295,6 +328,15 @@ async def _undo(request: web.Request, portal: Portal, password_hash: str) -> Non
     await tell_contact(request, portal, account.account_id)
     owner = Owner(account_id=account.account_id)
     await tell(request, portal, owner, "password-changed", noted="address-restored")
+    if account.email is not None:
+        # Who reads the address that is given up may be a thief: no secret, and not from where.
+        details = {
+            "new_address": veiled(proof.email),
+            "moment": moment_in(account.language, site_of(request).clock.now()),
+        }
+        await portal.publish(
+            letter(request, "address-changed", account.email, account.language, details=details)
+        )
 
 
 def veiled(email: str) -> str:

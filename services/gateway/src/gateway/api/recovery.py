@@ -121,13 +121,13 @@ async def _answer(request: web.Request, portal: Portal, email: str) -> None:
 
 async def _reset(request: web.Request, portal: Portal, password_hash: str) -> None:
     proof, account = await take(request, portal, ("reset",))
-    if account.email != proof.email:
+    if account is not None and account.email != proof.email:
         # The account has another address by now: this mailbox opens it no more.
         raise worthless(request)
-    account_id = account.account_id
-    if account.verified_at is None:
-        account_id = await take_over(request, portal, account, password_hash)
+    if account is None or account.verified_at is None:
+        account_id = await take_over(request, portal, proof, account, password_hash)
     else:
+        account_id = account.account_id
         await portal.set_password(account_id, password_hash)
         await portal.end_sessions(account_id)
         await portal.drop_proofs(account_id, PENDING)

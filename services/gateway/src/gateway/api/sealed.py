@@ -19,9 +19,8 @@ from gateway.api.retrieving import OPEN_FOR, browser_of, folded
 from gateway.api.site import see_other, site_of
 from gateway.api.throttling import alarm, by_address, knock, too_many
 from gateway.api.typed import cents_of
-from gateway.ports import InvoiceView, Portal
+from gateway.ports import HIDDEN, InvoiceView, Portal
 
-HIDDEN = "•••"
 LONGEST_TYPED = 100
 
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.api.language import say
 from gateway.api.site import Network, site_of
 from gateway.ports import Bucket
+from gateway.store import digest
 from shared.metrics import SECURITY_ALARMS
 from shared.problem import ProblemError
 
@@ -23,7 +24,7 @@ FREE_BY_ADDRESS = 20
 """More for one address of the network: a family, a town hall, a telephone company share one."""
 FREE_CODES = 30
 LONGEST_BY_NAME_SECONDS = 300
-"""Never so long that a stranger could keep somebody out of their own account."""
+"""A stranger who never tires may hold it closed: not for the browsers that the account knows."""
 LONGEST_BY_ADDRESS_SECONDS = 900
 FREE_UNDER_ALARM = 3
 PAUSE_SECONDS = 1.0
@@ -43,6 +44,16 @@ def by_name(kind: str, name: str) -> Bucket:
         name=f"{kind}:name:{name.lower()}",
         free=FREE_BY_NAME,
         longest_seconds=LONGEST_BY_NAME_SECONDS,
+    )
+
+
+def by_browser(kind: str, name: str, held: str) -> Bucket:
+    """Return the bucket of attempts that concern one account, from a browser that it knows.
+
+    So a stranger cannot keep somebody out of their own account.
+    """
+    return msgspec.structs.replace(
+        by_name(kind, name), name=f"{kind}:browser:{digest(held).hex()}:{name.lower()}"
     )
 
 

@@ -44,6 +44,7 @@ from gateway.ports.factors import (
 )
 from gateway.ports.months import Months, PaidMonth
 from gateway.ports.portal import (
+    HIDDEN,
     Agent,
     Biller,
     Bucket,
@@ -89,6 +90,7 @@ from gateway.ports.services import (
 )
 
 __all__ = [
+    "HIDDEN",
     "WISHES",
     "Account",
     "AccountEvent",

@@ -30,11 +30,11 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
     `password_hash` and `browser_sha256` say who asked: the password that was chosen then, the
     digest of what that browser holds. Reading a mailbox does not make one the person who typed
-    its address.
+    its address. Without `account_id` it is of the address alone, whoever claims that meanwhile.
     """
 
     purpose: ProofPurpose
-    account_id: UUID
+    account_id: UUID | None
     email: str
     password_hash: str | None = None
     browser_sha256: bytes | None = None

@@ -85,7 +85,7 @@ class DocumentServices(Protocol):
     ) -> bytes:
         """Return the quittance of a payment as PDF, of these invoices alone.
 
-        Who paid stands on it only if `is_named`.
+        Who owes and the numbers of the invoices stand on it only if `is_named`.
         """
         ...
 

@@ -233,6 +233,10 @@ class Sessions(Protocol):
         """Note from which browser somebody signs in; return it, and whether it is new to them."""
         ...
 
+    async def knows_browser(self, owner: Owner, held: str, now: datetime) -> bool:
+        """Tell whether somebody signed in from the browser that holds this, within a year."""
+        ...
+
     async def browsers(self, owner: Owner, held: str, now: datetime) -> list[KnownBrowser]:
         """Return the browsers that somebody signed in from, the latest first."""
         ...

@@ -63,7 +63,8 @@ def disappearances(
 class SeenPayer(msgspec.Struct, frozen=True, kw_only=True):
     """A payer whose invoices an account shows, and one reason for it.
 
-    `number` is the invoice that proved it; `others` is how many other accounts are linked.
+    `number` is the invoice that proved it; `others` is how many other accounts see them by
+    themselves.
     """
 
     payer_id: UUID
@@ -75,6 +76,14 @@ class SeenPayer(msgspec.Struct, frozen=True, kw_only=True):
     number: str = ""
     score: int | None = None
     since: datetime
+    others: int = 0
+
+
+class OtherHolder(msgspec.Struct, frozen=True, kw_only=True):
+    """The proved address of somebody who sees a payer too, and their language."""
+
+    email: str
+    language: str
 
 
 class PastLink(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +187,19 @@ class Links(Protocol):
 
         Whoever proves it lifts a refusal of theirs.
         """
+        ...
+
+    async def note_others(
+        self, account_id: UUID, invoice_id: UUID, kind: str, now: datetime
+    ) -> list[OtherHolder]:
+        """Write down, for who sees an invoice's payer too, that an account now does; return them.
+
+        Only those with a proved address, up to a limit; who it is that sees them is not written.
+        """
+        ...
+
+    async def is_lent(self, account_id: UUID, invoice_id: UUID, now: datetime) -> bool:
+        """Tell whether an account sees the payer of an invoice by a delegation alone."""
         ...
 
     async def seen_payers(self, account_id: UUID) -> list[SeenPayer]:

@@ -30,6 +30,10 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime
 
 
+HIDDEN = "•••"
+"""What stands for the number of an invoice whose document one may not read."""
+
+
 class InvoiceView(msgspec.Struct, frozen=True, kw_only=True):
     """An invoice as the portal shows it.
 
@@ -188,10 +192,6 @@ class ReadModel(Protocol):
 
 class Invoices(Protocol):
     """Invoices as pages ask for them; whose they are is part of every question."""
-
-    async def by_token(self, token: str) -> InvoiceView | None:
-        """Return the invoice that a public token opens, or None."""
-        ...
 
     async def own_invoices(self, account_id: UUID) -> list[InvoiceView]:
         """Return the newest invoices of an account, newest first, up to a limit."""

@@ -1,10 +1,14 @@
 """The SQL of what the portal shows: invoices, money, and whose they are."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from gateway.ports import InvoiceView, Movement
+import msgspec
+
+from gateway.ports import HIDDEN, InvoiceView, Movement
 from gateway.ports.links import payer_id_of
+from gateway.ports.lookups import Paper
 from gateway.ports.matching import words_of_payer
 from gateway.store.rows import Rows
 from gateway.store.seen import seen
@@ -74,7 +78,13 @@ COLUMNS = """
         AND movement.amount_cents > 0) AS last_paid_at
 """
 VIEW = f"SELECT {COLUMNS} FROM invoice WHERE version > 0 "
-BY_TOKEN = VIEW + "AND token_sha256 = $1"
+# A subquery for what is the authority's, so that the columns are those of an invoice and no others.
+PAPERS = f"""
+SELECT {COLUMNS}, token_sha256 AS sought, coalesce(
+    (SELECT second_proof FROM authority WHERE authority.authority = invoice.authority), false
+) AS needs_proof
+FROM invoice WHERE version > 0 AND token_sha256 = ANY($1)
+"""
 OWN = f"""
 SELECT {COLUMNS}, own.is_own, own.can_read, own.can_pay
 FROM ({seen("$1", "$2")}) AS own JOIN invoice USING (invoice_id)
@@ -165,24 +175,35 @@ class PostgresInvoices(Rows):
             [row.decided_at for row in rows],
         )
 
-    async def by_token(self, token: str) -> InvoiceView | None:
-        """Return the invoice that a public token opens, or None."""
-        row = await self._connection.fetchrow(BY_TOKEN, digest(token))
-        return InvoiceView(**dict(row)) if row else None
+    async def papers(self, tokens: Sequence[str]) -> dict[str, Paper]:
+        """Return what each public token opens; one that opens nothing is left out."""
+        rows = await self._connection.fetch(PAPERS, [digest(token) for token in tokens])
+        found = {}
+        for row in rows:
+            values = dict(row)
+            sought, needs_proof = values.pop("sought"), values.pop("needs_proof")
+            found[sought] = Paper(invoice=InvoiceView(**values), needs_proof=needs_proof)
+        return {token: found[digest(token)] for token in tokens if digest(token) in found}
 
     async def own_invoices(self, account_id: UUID) -> list[InvoiceView]:
         """Return the newest invoices of an account, newest first, up to a limit."""
         rows = await self._connection.fetch(
             OWN_INVOICES, account_id, self.now(), INVOICES_KEPT_IN_VIEW
         )
-        return [InvoiceView(**dict(row)) for row in rows]
+        return [_own(row) for row in rows]
 
     async def own_invoice(self, account_id: UUID, invoice_id: UUID) -> InvoiceView | None:
         """Return one invoice of an account, or None when it is not theirs."""
         row = await self._connection.fetchrow(OWN_INVOICE, account_id, self.now(), invoice_id)
-        return InvoiceView(**dict(row)) if row else None
+        return _own(row) if row else None
 
     async def movements(self, invoice_id: UUID) -> list[Movement]:
         """Return the money that came and went for an invoice, oldest first."""
         rows = await self._connection.fetch(MOVEMENTS, invoice_id)
         return [Movement(**dict(row)) for row in rows]
+
+
+def _own(row: Any) -> InvoiceView:  # noqa: ANN401
+    """Return an invoice of an account; who may not read it may not know what opens it (C3)."""
+    found = InvoiceView(**dict(row))
+    return found if found.can_read else msgspec.structs.replace(found, number=HIDDEN)

@@ -3,19 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.gathering import Gathering
-from gateway.ports import Bucket, InvoiceView, Visitor
+from gateway.ports import Bucket, Visitor
 from gateway.ports.lookups import Paper
-from gateway.store.invoices import COLUMNS
-from gateway.store.visitors import PostgresVisitors, digest
-from shared.postgres import Database
+from gateway.store.invoices import PostgresInvoices
+from gateway.store.visitors import PostgresVisitors
+from shared.postgres import Database, Transaction
 
-# A subquery, so that the columns are those of an invoice and no others.
-PAPERS = f"""
-SELECT {COLUMNS}, token_sha256 AS sought, coalesce(
-    (SELECT second_proof FROM authority WHERE authority.authority = invoice.authority), false
-) AS needs_proof
-FROM invoice WHERE version > 0 AND token_sha256 = ANY($1)
-"""
 CLOSED_BUCKETS = """
 SELECT bucket, blocked_until FROM throttle WHERE bucket = ANY($1) AND blocked_until > $2
 """
@@ -45,17 +38,11 @@ class PostgresLookups:
         now = self._database.clock.now()
         async with self._database.reading() as connection:
             closed = await connection.fetch(CLOSED_BUCKETS, [name for _, name in asked], now)
-            rows = await connection.fetch(PAPERS, [digest(token) for token, _ in asked])
+            reader = PostgresInvoices(Transaction(connection, self._database.clock))
+            papers = await reader.papers([token for token, _ in asked])
         waits = {row["bucket"]: row["blocked_until"] - now for row in closed}
-        papers = {}
-        for row in rows:
-            values = dict(row)
-            sought, needs_proof = values.pop("sought"), values.pop("needs_proof")
-            papers[sought] = Paper(invoice=InvoiceView(**values), needs_proof=needs_proof)
         return {
-            (token, name): Paper(wait=waits[name])
-            if name in waits
-            else papers.get(digest(token), Paper())
+            (token, name): Paper(wait=waits[name]) if name in waits else papers.get(token, Paper())
             for token, name in asked
         }
 

@@ -53,25 +53,35 @@ FROM (
 """
 
 
-# The same, asked the other way round: who sees these invoices, and until when: no end for one's own
-# right, else the latest of the delegations'.
-VIEWERS = """
-WITH own AS (
+_HOLDERS = """
     SELECT invoice.invoice_id, link.account_id, link.payer_id
     FROM invoice JOIN link
         ON link.payer_id = invoice.payer_id AND link.payer_words && invoice.payer_words
-    WHERE invoice.invoice_id = ANY($1) AND link.revoked_at IS NULL
+    WHERE invoice.invoice_id = ANY({invoices}) AND link.revoked_at IS NULL
     UNION ALL
     SELECT link.invoice_id, link.account_id, link.payer_id FROM link
-    WHERE link.invoice_id = ANY($1) AND link.revoked_at IS NULL
+    WHERE link.invoice_id = ANY({invoices}) AND link.revoked_at IS NULL
     UNION ALL
     SELECT invoice.invoice_id, account.account_id, invoice.payer_id
     FROM invoice JOIN account ON account.email = invoice.payer_email
-    WHERE invoice.invoice_id = ANY($1) AND account.verified_at IS NOT NULL
+    WHERE invoice.invoice_id = ANY({invoices}) AND account.verified_at IS NOT NULL
         AND NOT EXISTS (
             SELECT FROM refusal WHERE refusal.account_id = account.account_id
                 AND refusal.payer_id = invoice.payer_id)
-)
+"""
+
+
+def holders(invoices: str) -> str:
+    """Return the same, asked the other way round: who sees these invoices by themselves.
+
+    `invoices` is an array of ids. An account may come several times, once for each reason.
+    """
+    return _HOLDERS.format(invoices=invoices)
+
+
+# And until when: no end for one's own right, else the latest of the delegations'.
+VIEWERS = f"""
+WITH own AS ({holders("$1")})
 SELECT invoice_id, account_id, nullif(max(until), 'infinity') AS until FROM (
     SELECT invoice_id, account_id, 'infinity'::timestamptz AS until FROM own
     UNION ALL

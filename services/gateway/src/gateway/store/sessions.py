@@ -34,6 +34,9 @@ RETURNING browser_id, xmax = 0 AS is_new
 """
 RECOGNISE_CITIZENS = _RECOGNISE.format(owner="account_id")
 RECOGNISE_AGENTS = _RECOGNISE.format(owner="login")
+KNOWS_BROWSER = f"""
+SELECT EXISTS (SELECT FROM known_browser WHERE {_OWN} AND secret_sha256 = $3 AND seen_at > $4)
+"""
 BROWSERS = f"""
 SELECT browser_id, browser, first_seen_at, seen_at, secret_sha256 = $3 AS is_this
 FROM known_browser WHERE {_OWN} AND seen_at > $4 ORDER BY seen_at DESC, browser_id
@@ -96,6 +99,13 @@ class PostgresSessions(Rows):
             now,
         )
         return row["browser_id"], row["is_new"]
+
+    async def knows_browser(self, owner: Owner, held: str, now: datetime) -> bool:
+        """Tell whether somebody signed in from the browser that holds this, within a year."""
+        found: bool = await self._connection.fetchval(
+            KNOWS_BROWSER, owner.account_id, owner.login, digest(held), now - REMEMBERED_FOR
+        )
+        return found
 
     async def browsers(self, owner: Owner, held: str, now: datetime) -> list[KnownBrowser]:
         """Return the browsers that somebody signed in from, the latest first."""

@@ -44,7 +44,8 @@ def account_words(
         raise UnwritableError(message)
     language = news.language if news.language in {"fr", "en"} else "fr"
     folder = f"account/{language}"
-    content: Any = environment.get_template(f"{folder}/{news.about}.txt").module
+    template = environment.get_template(f"{folder}/{news.about}.txt")
+    content: Any = template.make_module({"link": link, "details": news.details})
     words: Any = environment.get_template(f"{folder}/words.txt").module
     subject = one_line(str(content.subject))
     view = {

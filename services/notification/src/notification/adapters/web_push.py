@@ -34,6 +34,8 @@ TIMEOUT_SECONDS = 10.0
 KEPT_BYTES = 1024
 """How much of an answer is read."""
 KEPT_WORDS = 300
+LONGEST_WAIT = timedelta(seconds=10**8)
+"""No answer asks for more; how much of it is granted is not decided here."""
 SIGNED_FOR_SECONDS = 12 * 3600
 """At most 24 hours (RFC 8292, section 2)."""
 SIGNED_AGAIN_SECONDS = 11 * 3600
@@ -149,12 +151,14 @@ class WebPushService:
         """Return what `Retry-After` asks: seconds or a date (RFC 9110, section 10.2.3)."""
         text = answer.headers.get("Retry-After", "").strip()
         if text.isascii() and text.isdigit():
-            return timedelta(seconds=min(int(text[:9]), 10**8))
+            return min(timedelta(seconds=int(text[:9])), LONGEST_WAIT)
         try:
             until = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
+            # The latter for an offset from UTC that no number holds.
             return None
-        return (until if until.tzinfo else until.replace(tzinfo=UTC)) - self._clock.now()
+        until = until if until.tzinfo else until.replace(tzinfo=UTC)
+        return min(until - self._clock.now(), LONGEST_WAIT)
 
 
 def _encrypt(content: bytes, device: Device) -> bytes:

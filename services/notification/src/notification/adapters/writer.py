@@ -20,7 +20,6 @@ from notification.domain import (
     Publication,
     Receipt,
     Reminder,
-    fingerprint,
     is_asked_for,
 )
 from notification.ports import Due, Mail
@@ -84,43 +83,55 @@ class MailWriter:
 
     def _view(self, due: Due, fact: InvoiceFact, circumstances: Circumstances) -> dict[str, object]:
         invoice = circumstances.invoices[fact.invoice_ids[0]]
-        payer = invoice.payer_email
-        is_payer = payer is not None and fingerprint(payer) == due.letter.address_hash
-        # Whoever sees an invoice in an account opens it there: a link that opens it without one
-        # would outlive the right to see it.
-        is_viewer = not is_payer and _is_from_an_account(due, fact)
+        reader = due.letter.address_hash
+        is_payer = circumstances.is_payer(reader, invoice.invoice_id)
         view: dict[str, object] = {
             "fact": fact,
             "invoice": invoice,
-            "link": self._link(invoice, is_viewer=is_viewer),
+            "link": self._link(invoice, reader, circumstances),
             # Whoever pays for another is not greeted by the other's name.
             "greeting_name": invoice.payer_name if is_payer else "",
             "owed_cents": _owed_cents(fact, invoice, circumstances),
             "is_account_holder": is_payer,
-            "is_viewer": is_viewer,
+            "is_viewer": not is_payer and _is_from_an_account(due, fact),
         }
         if not isinstance(fact, Publication | Reminder):
             view["total_cents"] = sum(part.amount_cents for part in fact.parts)
             view["happened_at"] = (
                 fact.captured_at if isinstance(fact, Receipt) else fact.reversed_at
             )
-            view["rows"] = [
+            rows = [
                 {
                     "invoice": circumstances.invoices[part.invoice_id],
                     "amount_cents": part.amount_cents,
                     "owed_cents": circumstances.outstanding_cents(part.invoice_id),
                     "link": self._link(
-                        circumstances.invoices[part.invoice_id], is_viewer=is_viewer
+                        circumstances.invoices[part.invoice_id], reader, circumstances
                     ),
                 }
                 for part in fact.parts
             ]
+            view["rows"] = rows
+            is_all_open = all(row["link"] for row in rows)
+            view["account_link"] = (
+                f"{self._public_url}/factures"
+                if circumstances.has_account(reader) and not is_all_open
+                else ""
+            )
         return view
 
-    def _link(self, invoice: Invoice, *, is_viewer: bool) -> str:
-        if is_viewer:
+    def _link(self, invoice: Invoice, reader: bytes, circumstances: Circumstances) -> str:
+        """Return the link that opens an invoice to its reader, or nothing: then no number either.
+
+        Whoever only paid it may not be allowed to see it, and its number helps to open it.
+        """
+        if circumstances.is_payer(reader, invoice.invoice_id):
+            return f"{self._public_url}/q/{invoice.token}"
+        # Whoever sees an invoice in an account opens it there: a link that opens it without one
+        # would outlive the right to see it.
+        if circumstances.is_seen(reader, invoice.invoice_id):
             return f"{self._public_url}/factures/{invoice.invoice_id}"
-        return f"{self._public_url}/q/{invoice.token}"
+        return ""
 
 
 def _is_from_an_account(due: Due, fact: InvoiceFact) -> bool:

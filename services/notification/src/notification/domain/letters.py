@@ -94,6 +94,19 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
             return 0
         return max(0, invoice.amount_cents - self.paid_cents.get(invoice_id, 0))
 
+    def is_payer(self, address_hash: bytes, invoice_id: UUID) -> bool:
+        """Tell whether an address is the one on an invoice."""
+        payer = self.invoices[invoice_id].payer_email
+        return payer is not None and fingerprint(payer) == address_hash
+
+    def is_seen(self, address_hash: bytes, invoice_id: UUID) -> bool:
+        """Tell whether an invoice is seen now in the account of an address."""
+        return (address_hash, invoice_id) in self.seen
+
+    def has_account(self, address_hash: bytes) -> bool:
+        """Tell whether an account that is not closed proved an address."""
+        return address_hash in self.choices
+
 
 def letters_for(
     fact: InvoiceFact, invoices: Mapping[UUID, Invoice], payments: Mapping[UUID, str | None]
@@ -227,12 +240,11 @@ def _may_know(letter: Letter, fact: InvoiceFact, circumstances: Circumstances) -
     if isinstance(fact, Reversal) or is_asked_for(letter):
         # It goes to who paid as well, whoever sees the invoice.
         return True
-    for invoice_id in fact.invoice_ids:
-        payer = circumstances.invoices[invoice_id].payer_email
-        is_payer = payer is not None and fingerprint(payer) == letter.address_hash
-        if not is_payer and (letter.address_hash, invoice_id) not in circumstances.seen:
-            return False
-    return True
+    reader = letter.address_hash
+    return all(
+        circumstances.is_payer(reader, invoice_id) or circumstances.is_seen(reader, invoice_id)
+        for invoice_id in fact.invoice_ids
+    )
 
 
 def _is_wanted(address_hash: bytes, fact: InvoiceFact, circumstances: Circumstances) -> bool:

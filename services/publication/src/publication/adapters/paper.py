@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 import msgspec
+from structlog.contextvars import bound_contextvars
 
 from publication.adapters import page_pictures, pdf_check, pdf_stamp, preview_mark, qr, render
 from publication.adapters.errors import UnsafePdfError
@@ -46,7 +47,9 @@ def do(job: Job) -> Result:
 def make(job: PaperJob) -> PaperResult:
     """Return the paper of one job within its processor time."""
     try:
-        with _within(job.seconds):
+        # What is logged meanwhile says of which invoice.
+        invoice_id = str(job.invoice.invoice_id)
+        with _within(job.seconds), bound_contextvars(invoice=invoice_id):
             result = _render(job) if job.pdf is None else _stamp(job, job.pdf)
             return _marked(result) if job.is_preview else result
     except UnsafePdfError as error:

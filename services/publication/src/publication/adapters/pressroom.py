@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from publication.adapters import jobs, paper, pdf_stamp
+from shared import logs
 
 
 def main() -> None:
     """Fork for each socket that comes through the one named on the command line."""
     control = socket.socket(fileno=int(sys.argv[1]))
     memory_bytes, public_url = int(sys.argv[2]), sys.argv[3]
+    logs.configure("publication")
     # The parent decides when these processes end, and never asks how they did.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -20,6 +20,7 @@ from shared.money import format_euros
 logger = get_logger(__name__)
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+HIDDEN = "•••"
 STANDARDS: tuple[Literal["ua-1", "a-2b"], ...] = ("ua-1", "a-2b")
 MEANS = {
     "card": "carte bancaire",
@@ -58,7 +59,7 @@ class TypstPrinter:
             "is_extract": is_extract,
             "returned": format_euros(receipt.returned_cents) if receipt.returned_cents else "",
             "is_void": receipt.returned_cents >= receipt.amount_cents,
-            "parts": [_line(part) for part in receipt.parts],
+            "parts": [_line(part, is_named=is_named) for part in receipt.parts],
         }
         return await self._set("receipt.typ", view)
 
@@ -110,10 +111,11 @@ class TypstPrinter:
             document = compiler.compile(
                 format="pdf", sys_inputs=inputs, pdf_standards=list(STANDARDS)
             )
-        except typst.TypstError as error:
+        except typst.TypstError:
             # A name or a subject has a sign that no font here has, which neither standard allows.
             # A box in its place is better than no proof of payment.
-            logger.warning("set outside the standards", template=template, error=str(error)[:200])
+            # Not with the library's words: they quote the sign, which may stand in a name.
+            logger.warning("set outside the standards", template=template)
             document = compiler.compile(format="pdf", sys_inputs=inputs)
         if not isinstance(document, bytes):
             message = f"{template} is not one document"
@@ -144,9 +146,9 @@ def _payers(receipts: Sequence[Receipt]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name]
 
 
-def _line(part: ReceiptPart) -> dict[str, str]:
+def _line(part: ReceiptPart, *, is_named: bool) -> dict[str, str]:
     return {
-        "number": part.invoice_number,
+        "number": part.invoice_number if is_named else HIDDEN,
         "subject": part.subject,
         "amount": format_euros(part.amount_cents),
         "note": _note(part),

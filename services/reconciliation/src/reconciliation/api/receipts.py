@@ -118,7 +118,7 @@ class ReceiptDoors:
                 scope=SCOPE,
                 query={
                     "invoice_ids": "Only what it says of these, separated by commas.",
-                    "named": "`true`: with the name of who owes.",
+                    "named": "`true`: with the name of who owes and the numbers of invoices.",
                 },
                 responses={200: PDF},
             ),

@@ -65,7 +65,8 @@ class Printer(Protocol):
     async def receipt(self, receipt: Receipt, *, is_extract: bool, is_named: bool) -> bytes:
         """Return a quittance; as an extract it tells that the payment was for more than it shows.
 
-        Who owes stands on it only if `is_named`.
+        Who owes stands on it only if `is_named`, and the numbers of the invoices, which with their
+        sums open them on the portal.
         """
         ...
 
