@@ -25,6 +25,8 @@ FUTURE_ADDRESS = "noe.petit@example.net"
 STRANGER = "ines.roux@example.org"
 PASSWORD = "girafe-soleil-tiroir-menthe"
 RECRUIT = "stagiaire@saint-aubin.example"
+SECONDS = 120.0
+"""Far more than all of it takes: whatever hangs is told."""
 
 Contexts = dict[str, BrowserContext]
 
@@ -138,6 +140,8 @@ class Setting:
         end = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
         await page.get_by_label("Jusqu’à la fin du").fill(end)
         await page.get_by_role("button", name="Envoyer l’invitation").click()
+        # A page that is closed while it opens another one may never close.
+        await expect(page.get_by_text("L’invitation est partie")).to_be_visible()
         await page.close()
 
     async def _stranger(self) -> dict[str, str]:
@@ -148,6 +152,7 @@ class Setting:
         await page.goto(self._portal + "/connexion/oubli")
         await page.get_by_label("Adresse électronique").fill(FUTURE_ADDRESS)
         await page.get_by_role("button", name="Recevoir un lien").click()
+        await expect(page).to_have_url(self._portal + "/connexion/oubli/envoye")
         reset = await secret_for(town, FUTURE_ADDRESS, "/connexion/oubli/")
         await page.close()
         return {"confirmation": confirmation, "reset": reset}
@@ -201,5 +206,6 @@ async def open_setting(town: Town, biller: Biller, chromium: Browser, folder: Pa
             reduced_motion="reduce",
         )
     setting = Setting(town, biller, contexts)
-    await setting.prepare(folder)
+    async with asyncio.timeout(SECONDS):
+        await setting.prepare(folder)
     return setting
