@@ -68,7 +68,7 @@ async def test_a_whole_journey_from_the_deposit_to_the_collection(town: Town) ->
 
     await Journey(town.endpoints(), steps.append).run()
 
-    assert len(steps) == 18
+    assert len(steps) == 19
 
 
 async def test_a_refused_card_leaves_the_invoice_to_pay_and_a_second_try_pays_it(
@@ -191,7 +191,7 @@ async def test_a_withdrawn_invoice_is_gone_and_owed_no_more(town: Town, biller: 
         assert answer.status == 200
 
     async with Browser() as browser:
-        page = await _open_until(browser, url, "a été retirée")
+        page = await _open_until(browser, url, "a été retirée par")
         assert page.status == 410
     claim = """
         SELECT coalesce(sum(amount_cents), 0) FROM line JOIN entry USING (entry_id)
