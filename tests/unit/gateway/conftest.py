@@ -1,6 +1,5 @@
 """A portal on a real PostgreSQL, which the tests start; what lies beyond it is played by fakes."""
 
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,9 +7,9 @@ import pytest
 import pytest_asyncio
 
 import gateway
-from demo.postgres import EmbeddedPostgres
 from shared.clock import FixedClock
-from shared.postgres import Database, all_migrations, migrate
+from shared.postgres import Database
+from tests.databases import migrated_database
 from tests.unit.gateway.door import NOW, Door
 from tests.unit.gateway.fakes import FakePasswords, FakeServices
 from tests.unit.gateway.state import Citizen, State, a_citizen, a_state
@@ -24,12 +23,8 @@ TABLES = (
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def database_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """Return the address of a migrated database that lives as long as the run."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), port=port) as server:
-        url = await server.create_database("gateway", role="gateway", password="of-tests-only")
-        await migrate(url, all_migrations("gateway", Path(gateway.__file__).parent))
+    folder = tmp_path_factory.mktemp("postgres")
+    async with migrated_database(folder, "gateway", Path(gateway.__file__).parent) as url:
         yield url
 
 

@@ -16,15 +16,8 @@ from gateway.ports.matching import (
     words,
     words_of_payer,
 )
+from tests.unit.gateway.payers import PIVOT
 
-PIVOT = Pivot(
-    family_name="MARTIN",
-    given_names=("Camille", "Dominique"),
-    birthdate="1984-05-12",
-    gender="female",
-    birthplace="75056",
-    birthcountry="99100",
-)
 SAME = Described(
     family_name="Martin",
     given_names=("Camille", "Dominique"),

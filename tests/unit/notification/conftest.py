@@ -1,6 +1,5 @@
 """Notification on a real PostgreSQL, which the tests start; mail and push services are played."""
 
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,9 +7,9 @@ import pytest
 import pytest_asyncio
 
 import notification
-from demo.postgres import EmbeddedPostgres
 from shared.clock import FixedClock
-from shared.postgres import Database, all_migrations, migrate
+from shared.postgres import Database
+from tests.databases import migrated_database
 from tests.unit.notification.notification_builders import NOW
 
 TABLES = (
@@ -22,12 +21,8 @@ TABLES = (
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def database_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """Return the address of a migrated database that lives as long as the run."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), port=port) as server:
-        url = await server.create_database("mails", role="mails", password="of-tests-only")
-        await migrate(url, all_migrations("notification", Path(notification.__file__).parent))
+    folder = tmp_path_factory.mktemp("postgres")
+    async with migrated_database(folder, "notification", Path(notification.__file__).parent) as url:
         yield url
 
 

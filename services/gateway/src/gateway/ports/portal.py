@@ -242,10 +242,6 @@ class Visitors(Protocol):
         """
         ...
 
-    async def visitor(self, secret: str, now: datetime) -> Visitor | None:
-        """Return who is behind a session that has not ended, and keep it awake."""
-        ...
-
     async def is_alarmed(self, kind: str, now: datetime) -> bool:
         """Tell whether an alarm of that kind was raised in this quarter of an hour."""
         ...

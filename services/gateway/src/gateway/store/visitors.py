@@ -173,10 +173,6 @@ class PostgresVisitors(PostgresSights):
             browser_id,
         )
 
-    async def visitor(self, secret: str, now: datetime) -> Visitor | None:
-        """Return who is behind a session that has not ended, and keep it awake."""
-        return (await self.visitors([secret], now)).get(secret)
-
     async def visitors(self, secrets: Sequence[str], now: datetime) -> dict[str, Visitor]:
         """Return who is behind each session that has not ended, and keep all of them awake."""
         rows = await self._connection.fetch(
