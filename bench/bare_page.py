@@ -6,6 +6,7 @@ ever after. DATABASE_URL is a database of the gateway's.
 """
 
 import asyncio
+import gc
 import os
 import sys
 from datetime import timedelta
@@ -82,6 +83,9 @@ async def serve(page: str, port: int) -> None:
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
+    # As our services do: what was built at the start is left alone.
+    gc.collect()
+    gc.freeze()
     print("listening", flush=True)
     await asyncio.Event().wait()
 

@@ -66,6 +66,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     per_second: float
     answered: Percentiles
     bare_per_second: float
+    bare_answered: Percentiles
     body_bytes: int
 
     @property
@@ -119,11 +120,13 @@ async def measure(
                 per_second=median(_rate(ours) for ours, _ in rounds),
                 answered=Percentiles.of([one for ours, _ in rounds for one in ours.seconds]),
                 bare_per_second=median(_rate(theirs) for _, theirs in rounds),
+                bare_answered=Percentiles.of([one for _, bare in rounds for one in bare.seconds]),
                 body_bytes=rounds[0][0].body_bytes,
             )
             say(
                 f"  {page:<8} {served.per_second:6.0f}/s of {served.bare_per_second:6.0f}/s"
-                f" = {served.share:.2f}; {served.answered}; {served.body_bytes} bytes"
+                f" = {served.share:.2f}; {served.answered} (bare: {served.bare_answered});"
+                f" {served.body_bytes} bytes"
             )
             found.append(served)
         say(f"  from the open scanner to the paid invoice: {await _from_paper(town, folder):.1f} s")

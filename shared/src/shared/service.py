@@ -18,8 +18,6 @@ from shared import environment, logs, postgres
 from shared.environment import CommonSettings
 from shared.errors import QuittanceError, SettingsError
 
-ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
-
 logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 S = TypeVar("S", bound=CommonSettings)
@@ -82,14 +80,13 @@ async def serve(
 
 
 def _spare_the_collector() -> None:
-    """Let what was built at the start alone, and look for cycles less often.
+    """Let what was built at the start alone: modules and settings stay until the end.
 
-    A request makes thousands of objects and no cycles to speak of; at Python's own threshold each
-    collection stops everybody who waits, again and again through the same modules and templates.
+    Python's own thresholds stay too. Each page leaves some fifty objects in cycles: to collect them
+    a thousand pages at a time stopped everybody who waited for fifty milliseconds.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS, 20, 20)
 
 
 async def _run_all(loops: Sequence[Loop], stopping: asyncio.Event) -> None:

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import aiohttp
-import aiohttp_jinja2
 import jinja2
 import lxml.html
 import pyotp
@@ -21,6 +20,7 @@ from yarl import URL
 from gateway.adapters.tokens import TokenSigner
 from gateway.adapters.vault import Vault, sealing_keys
 from gateway.api.site import Network, Site, see_other
+from gateway.api.templates import TEMPLATES
 from gateway.api.web import log_in, pages, set_up
 from gateway.app import FORM_BYTES, operations
 from gateway.ports.identity import IdentityProvider
@@ -313,7 +313,7 @@ class Door:
 
     @property
     def templates(self) -> jinja2.Environment:
-        return self._application[aiohttp_jinja2.APP_KEY]
+        return self._application[TEMPLATES["fr"]]
 
     def cookie(self, name: str) -> str:
         found = [cookie.value for cookie in self._client.session.cookie_jar if cookie.key == name]

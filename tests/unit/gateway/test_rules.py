@@ -106,6 +106,9 @@ class NoLookups:
     async def visitor(self, _secret: str) -> Visitor | None:
         raise AssertionError
 
+    async def own_invoices(self, _account_id: UUID) -> list[InvoiceView]:
+        raise AssertionError
+
 
 def test_payers_are_handed_over_to_the_origins_of_the_settings() -> None:
     """S17: the list is the operator's, several of them apart by spaces."""

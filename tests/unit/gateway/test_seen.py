@@ -64,7 +64,7 @@ async def test_no_way_from_an_account_to_its_invoices_reads_a_whole_table(door: 
         invoice = await connection.fetchval(f"SELECT {INVOICE}")
 
         found = [
-            await read_whole(connection, OWN_INVOICES, account, NOW, 1000),
+            await read_whole(connection, OWN_INVOICES, [account], NOW, 1000),
             await read_whole(connection, OWN_INVOICE, account, NOW, invoice),
             await read_whole(connection, SEEN_PAYERS, account),
             await read_whole(connection, VIEWERS, [invoice], NOW),
@@ -79,7 +79,7 @@ async def test_no_way_from_an_account_to_its_invoices_reads_a_whole_table(door: 
             await read_whole(connection, LENT_BY, account),
             await read_whole(connection, OF_ADDRESSES, ["u17@exemple.test"]),
         ]
-        seen = await connection.fetch(OWN_INVOICES, account, NOW, 1000)
+        seen = await connection.fetch(OWN_INVOICES, [account], NOW, 1000)
 
     assert found == [[]] * 7
     assert changing == [[], [], [], [], []]

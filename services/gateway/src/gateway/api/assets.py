@@ -7,6 +7,8 @@ from pathlib import Path
 from aiohttp import web
 
 FOLDER = Path(__file__).parents[1] / "static"
+ASSET: web.AppKey[Callable[[str], str]] = web.AppKey("asset")
+"""What gives the versioned address of a file."""
 YEAR_SECONDS = 31_536_000
 MEDIA = {
     ".css": "text/css",

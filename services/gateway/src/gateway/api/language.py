@@ -3,10 +3,9 @@
 import gettext
 from collections.abc import Callable
 from datetime import date, datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 from babel.dates import format_date, format_datetime
@@ -14,8 +13,6 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency
-from jinja2 import pass_context
-from jinja2.runtime import Context
 
 from gateway.api.site import site_of
 from gateway.api.typed import as_typed
@@ -71,66 +68,28 @@ def say(request: web.Request, text: str, **values: object) -> str:
     return found % values if values else found
 
 
-def spoken(language: str) -> dict[str, Any]:
-    """Return what templates need to speak a language."""
-    texts = translations(language)
-    return {
-        "language": language,
-        "gettext": texts.gettext,
-        "ngettext": texts.ngettext,
-        "_": texts.gettext,
-    }
-
-
-def _locale(context: Context) -> str:
-    return LOCALES[str(context.get("language", "fr"))]
-
-
-@pass_context
-def euros(context: Context, cents: int) -> str:
-    """Return an amount as the reader writes it."""
-    return _euros(_locale(context), cents)
-
-
 def euros_for(request: web.Request, cents: int) -> str:
     """Return an amount as the visitor writes it."""
-    return _euros(LOCALES[language_of(request)], cents)
+    return _euros_in(language_of(request), cents)
 
 
-def _euros(locale: str, cents: int) -> str:
-    if locale == "fr_FR":
+def _euros_in(language: str, cents: int) -> str:
+    if language == "fr":
         return format_euros(cents)
     # Whole cents divided by a hundred are exact to the cent at any amount of ours.
-    return format_currency(cents / 100, CURRENCY, locale=locale)
-
-
-@pass_context
-def day(context: Context, value: date) -> str:
-    """Return `24 novembre 2026`."""
-    return _day(_locale(context), value)
-
-
-def day_in(language: str, value: date) -> str:
-    """Return the day, in a language of ours."""
-    return _day(LOCALES[language], value)
+    return format_currency(cents / 100, CURRENCY, locale=LOCALES[language])
 
 
 # A list has few different days and asks for them on every line; Babel reads its pattern each time.
 @lru_cache(maxsize=4096)
-def _day(locale: str, value: date) -> str:
-    return _unbroken(format_date(value, "d MMMM y", locale=locale))
+def day_in(language: str, value: date) -> str:
+    """Return `24 novembre 2026`, in a language of ours."""
+    return _unbroken(format_date(value, "d MMMM y", locale=LOCALES[language]))
 
 
-@pass_context
-def month(context: Context, value: date) -> str:
+def _month_in(language: str, value: date) -> str:
     """Return `novembre 2026`."""
-    return _unbroken(format_date(value, "MMMM y", locale=_locale(context)))
-
-
-@pass_context
-def moment(context: Context, instant: datetime) -> str:
-    """Return the day and the hour in France."""
-    return moment_in(str(context.get("language", "fr")), instant)
+    return _unbroken(format_date(value, "MMMM y", locale=LOCALES[language]))
 
 
 def moment_in(language: str, instant: datetime) -> str:
@@ -144,10 +103,12 @@ def _unbroken(text: str) -> str:
     return text.replace(" ", "\u00a0")
 
 
-FILTERS: dict[str, Callable[..., str]] = {
-    "euros": euros,
-    "jour": day,
-    "moment": moment,
-    "mois": month,
-    "saisie": as_typed,
-}
+def filters_of(language: str) -> dict[str, Callable[..., str]]:
+    """Return how templates write amounts and dates in a language."""
+    return {
+        "euros": partial(_euros_in, language),
+        "jour": partial(day_in, language),
+        "moment": partial(moment_in, language),
+        "mois": partial(_month_in, language),
+        "saisie": as_typed,
+    }

@@ -29,6 +29,19 @@ MONTHS_SHOWN = 12
 _RANKS = {"overdue": 0, "to_pay": 1, "partly_paid": 1, "paid": 2}
 
 
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice in the list: how it stands today, and what is left to pay of it."""
+
+    invoice: InvoiceView
+    status: str
+    owed_cents: int
+
+    @property
+    def can_be_paid(self) -> bool:
+        """Whether it is for the reader to pay: one may read for another, and not pay."""
+        return self.owed_cents > 0 and self.invoice.can_pay
+
+
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Invoices of one régie that can be paid together, oldest debt first."""
 
@@ -36,12 +49,12 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     authority_name: str
     regie: str
     regie_label: str
-    invoices: tuple[InvoiceView, ...]
+    lines: tuple[Line, ...]
 
     @property
     def total_cents(self) -> int:
         """What paying all of them costs."""
-        return sum(invoice.outstanding_cents for invoice in self.invoices)
+        return sum(line.owed_cents for line in self.lines)
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +95,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the list under a heading of its own."""
 
     name: str
-    invoices: tuple[InvoiceView, ...]
+    lines: tuple[Line, ...]
 
 
 async def show_list(request: web.Request, *, status: int = 200, error: str = "") -> web.Response:
@@ -93,43 +106,37 @@ async def show_list(request: web.Request, *, status: int = 200, error: str = "")
     """
     citizen = require_citizen(request)
     day = today(request)
-    async with site_of(request).open_portal() as portal:
-        invoices = await portal.own_invoices(citizen.account_id)
-        wish = _wish(request.query, invoices)
-        paid = (
-            await portal.paid_by_month(
-                [invoice.invoice_id for invoice in invoices if wish.fits(invoice)],
-                _last_months(day)[-1],
-            )
-            if wish.state == "payees"
-            else []
-        )
-    fitting = [invoice for invoice in invoices if wish.fits(invoice)]
-    shown = sorted(
-        (one for one in fitting if _is_in(wish.state, one.status(day))),
-        key=lambda invoice: _rank(invoice, day),
-    )
+    site = site_of(request)
+    invoices = await site.lookups.own_invoices(citizen.account_id)
+    wish = _wish(request.query, invoices)
+    paid: Sequence[PaidMonth] = ()
+    if wish.state == "payees":
+        fitting_ids = [invoice.invoice_id for invoice in invoices if wish.fits(invoice)]
+        async with site.open_portal() as portal:
+            paid = await portal.paid_by_month(fitting_ids, _last_months(day)[-1])
+    lines = [_line(invoice, day) for invoice in invoices]
+    fitting = [line for line in lines if wish.fits(line.invoice)]
+    shown = sorted((line for line in fitting if _is_in(wish.state, line)), key=_rank)
     number = _page_number(request.query.get("page", ""), len(shown))
-    # What somebody may read for another and not pay is no debt of theirs.
-    owed = [invoice for invoice in invoices if invoice.is_owed and invoice.can_pay]
+    owed = [line for line in lines if line.can_be_paid]
     return render(
         request,
         "invoices.html",
         status=status,
         error=error,
         wish=wish,
-        sections=_sections(shown[(number - 1) * SHOWN_AT_ONCE : number * SHOWN_AT_ONCE], day),
-        groups=together([one for one in fitting if one.is_owed and one.can_pay])
-        if number == 1
-        else [],
-        counts={state: _count(fitting, state, day) for state in FILTERS},
+        sections=_sections(shown[(number - 1) * SHOWN_AT_ONCE : number * SHOWN_AT_ONCE]),
+        groups=_together([line for line in fitting if line.can_be_paid]) if number == 1 else [],
+        counts={state: sum(_is_in(state, line) for line in fitting) for state in FILTERS},
         authorities=sorted({(one.authority_name, one.authority) for one in invoices}),
         years=sorted({str(one.issued_on.year) for one in invoices}, reverse=True),
-        owed_cents=sum(invoice.outstanding_cents for invoice in owed),
+        owed_cents=sum(line.owed_cents for line in owed),
         owed_count=len(owed),
-        late_count=sum(invoice.status(day) == "overdue" for invoice in invoices),
-        next_due_on=min((one.due_on for one in owed if one.due_on >= day), default=None),
-        total=len(invoices),
+        late_count=sum(line.status == "overdue" for line in lines),
+        next_due_on=min(
+            (line.invoice.due_on for line in owed if line.status != "overdue"), default=None
+        ),
+        total=len(lines),
         page_number=number,
         page_numbers=page_numbers(number, -(-len(shown) // SHOWN_AT_ONCE) or 1),
         months=_months(paid, day),
@@ -150,22 +157,22 @@ def page_numbers(number: int, count: int) -> list[int]:
     return found
 
 
-def together(owed: Sequence[InvoiceView]) -> list[Group]:
+def _together(owed: Sequence[Line]) -> list[Group]:
     """Return the invoices that can be paid in one go, where a régie has several.
 
     A titre is paid alone: PayFiP takes one reference at a time.
     """
-    groups: dict[tuple[str, str], list[InvoiceView]] = {}
-    for invoice in sorted(owed, key=lambda one: (one.due_on, one.issued_on, one.number)):
-        if not is_of_treasury(invoice):
-            groups.setdefault((invoice.authority, invoice.regie), []).append(invoice)
+    groups: dict[tuple[str, str], list[Line]] = {}
+    for line in sorted(owed, key=_age):
+        if not is_of_treasury(line.invoice):
+            groups.setdefault((line.invoice.authority, line.invoice.regie), []).append(line)
     return [
         Group(
             authority=authority,
-            authority_name=members[0].authority_name,
+            authority_name=members[0].invoice.authority_name,
             regie=regie,
-            regie_label=members[0].regie_label,
-            invoices=tuple(members[:PAID_AT_ONCE]),
+            regie_label=members[0].invoice.regie_label,
+            lines=tuple(members[:PAID_AT_ONCE]),
         )
         for (authority, regie), members in groups.items()
         if len(members) > 1
@@ -187,26 +194,30 @@ def _wish(query: Mapping[str, str], invoices: Sequence[InvoiceView]) -> Wish:
     )
 
 
-def _is_in(state: str, status: str) -> bool:
-    return not state or status in FILTERS[state]
+def _line(invoice: InvoiceView, day: date) -> Line:
+    return Line(invoice=invoice, status=invoice.status(day), owed_cents=invoice.outstanding_cents)
 
 
-def _count(invoices: Sequence[InvoiceView], state: str, day: date) -> int:
-    return sum(_is_in(state, invoice.status(day)) for invoice in invoices)
+def _is_in(state: str, line: Line) -> bool:
+    return not state or line.status in FILTERS[state]
 
 
-def _rank(invoice: InvoiceView, day: date) -> tuple[int, date]:
-    """Return where an invoice stands: what is owed by its due date, the rest newest first."""
-    return _RANKS.get(invoice.status(day), 3), invoice.due_on if invoice.is_owed else day
+def _rank(line: Line) -> tuple[int, date]:
+    """Return where a line stands: what is owed by its due date, the rest as they came."""
+    return _RANKS.get(line.status, 3), line.invoice.due_on if line.owed_cents else date.max
 
 
-def _sections(invoices: Sequence[InvoiceView], day: date) -> list[Section]:
+def _age(line: Line) -> tuple[date, date, str]:
+    return line.invoice.due_on, line.invoice.issued_on, line.invoice.number
+
+
+def _sections(lines: Sequence[Line]) -> list[Section]:
     """Return one page of the list by its headings, none of them empty."""
     parts = {
-        name: tuple(one for one in invoices if _is_in(name, one.status(day)))
+        name: tuple(line for line in lines if _is_in(name, line))
         for name in ("a-payer", "payees", "autres")
     }
-    return [Section(name=name, invoices=members) for name, members in parts.items() if members]
+    return [Section(name=name, lines=members) for name, members in parts.items() if members]
 
 
 def _months(paid: Sequence[PaidMonth], day: date) -> list[MonthBar]:

@@ -8,16 +8,16 @@ loses them at a logout and when another account comes.
 
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any
 
-import aiohttp_jinja2
 import msgspec
 from aiohttp import web
 
-from gateway.api.assets import FOLDER
+from gateway.api.assets import ASSET, FOLDER
 from gateway.api.language import LANGUAGES, translations
 from gateway.api.site import site_of
-from gateway.api.web import PACKAGE, content_policy, page, protective_headers, render
+from gateway.api.templates import FOLDER as TEMPLATES_FOLDER
+from gateway.api.web import content_policy, page, protective_headers, render
 from shared.http import Operation
 
 OFFLINE_PATH = "/hors-connexion"
@@ -37,7 +37,7 @@ class AppFiles:
 
     async def get_manifest(self, request: web.Request) -> web.Response:
         """Return what the application is called and looks like (Web Application Manifest)."""
-        body = msgspec.json.encode(_manifest(_asset(request)))
+        body = msgspec.json.encode(_manifest(request.app[ASSET]))
         return _program(request, body, "application/manifest+json")
 
     async def get_worker(self, request: web.Request) -> web.Response:
@@ -46,7 +46,7 @@ class AppFiles:
         It differs whenever a file or a page does: browsers then install it beside the old one,
         and change over once no page of the old one is open.
         """
-        self._worker = self._worker or _worker(_asset(request))
+        self._worker = self._worker or _worker(request.app[ASSET])
         return _program(request, self._worker, "text/javascript")
 
     async def get_offline(self, request: web.Request) -> web.Response:
@@ -85,11 +85,6 @@ def _program(request: web.Request, body: bytes, content_type: str) -> web.Respon
     answer.headers.update(protective_headers(site))
     answer.enable_compression()
     return answer
-
-
-def _asset(request: web.Request) -> Callable[[str], str]:
-    """Return what gives the versioned address of a file of ours."""
-    return cast("Callable[[str], str]", aiohttp_jinja2.get_env(request.app).globals["asset"])
 
 
 def _manifest(asset: Callable[[str], str]) -> dict[str, Any]:
@@ -134,7 +129,7 @@ def _worker(asset: Callable[[str], str]) -> bytes:
         "notices": asset("worker-notices.js"),
     }
     # The page that is shown offline is made of these.
-    pages = [path.read_bytes() for path in sorted((PACKAGE / "templates").glob("*.html"))]
+    pages = [path.read_bytes() for path in sorted(TEMPLATES_FOLDER.glob("*.html"))]
     told = b"".join((msgspec.json.encode(known), source, *pages))
     known["version"] = sha256(told).hexdigest()[:12]
     return b"const APP = " + msgspec.json.encode(known) + b";\n" + source

@@ -2,25 +2,24 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import aiohttp_jinja2
-import jinja2
 import msgspec
 import structlog
 from aiohttp import web
+from markupsafe import Markup
 
 from gateway.adapters.passkeys import RelyingParty
 from gateway.api.appearance import LOOKS, Looks, theme_of
-from gateway.api.assets import YEAR_SECONDS, serve_assets
+from gateway.api.assets import ASSET, YEAR_SECONDS, serve_assets
 from gateway.api.copies import mark_account
 from gateway.api.entry import begin
 from gateway.api.forgery import FIELD, new_nonce, nonce_of, require_own_form, seal
-from gateway.api.language import FILTERS, LANGUAGES, language_of, say, spoken
+from gateway.api.language import language_of, say
 from gateway.api.site import SITE, VISITOR, Site, site_of, today, visitor_of
+from gateway.api.templates import TEMPLATES, Environment
 from gateway.ports import Owner
 from shared.http import Operation
 from shared.postgres import RETRYABLE_ERRORS
@@ -28,8 +27,9 @@ from shared.problem import ProblemError
 
 logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
-PACKAGE = Path(__file__).parents[1]
 FORM_SEAL = web.RequestKey("form_seal", str)
+PROTECTION = Markup('<input type="hidden" name="{}" value="%s">').format(FIELD)
+"""What each form carries, so that no other site can send it."""
 PROGRAMS = (
     "/static/",
     "/apparence/",
@@ -46,6 +46,8 @@ PROGRAMS = (
 """What is asked by programs: no session, no form, no page."""
 PRIVATE = ("/q/", "/factures", "/compte", "/connexion/oubli/", "/payer", "/regie")
 """What search engines must not keep, should an address ever reach them."""
+HEADERS: web.AppKey[dict[str, str]] = web.AppKey("headers")
+"""What every page says that says nothing else."""
 PAPER_PATH = "/q/"
 """Pages whose address opens an invoice."""
 SECRET_PATHS = (PAPER_PATH, "/compte/confirmer/", "/compte/adresse/", "/connexion/oubli/")
@@ -60,24 +62,18 @@ def set_up(application: web.Application, site: Site) -> None:
     """Give an application its templates, its static files and the site's parts."""
     application[SITE] = site
     application[LOOKS] = Looks()
-    environment = aiohttp_jinja2.setup(
-        application,
-        loader=jinja2.FileSystemLoader(PACKAGE / "templates"),
-        extensions=["jinja2.ext.i18n"],
-        autoescape=True,
-        # What is in the image stays as it is: no look at the disk for each page.
-        auto_reload=False,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        filters=FILTERS,
-    )
-    environment.policies["ext.i18n.trimmed"] = True
-    # Drawn once: a page has a dozen of them, and they never differ.
-    environment.globals["icon"] = cache(environment.get_template("icons.html").module.icon)  # type: ignore[attr-defined]
-    environment.globals["asset"] = serve_assets(application)
-    environment.globals["look_of"] = application[LOOKS].of
-    environment.globals["has_france_connect"] = site.france_connect is not None
+    application[ASSET] = serve_assets(application)
+    filters = {"asset": application[ASSET], "look": application[LOOKS].of}
+    for language, key in TEMPLATES.items():
+        application[key] = environment = Environment(language, filters)
+        environment.globals["has_france_connect"] = site.france_connect is not None
+        # Where a browser makes no passkey, none is offered.
+        environment.globals["has_passkeys"] = RelyingParty(site.public_url).is_possible
+    application[HEADERS] = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": content_policy(site),
+        **protective_headers(site),
+    }
 
 
 def page(method: str, path: str, handler: Handler, summary: str, tag: str = "portal") -> Operation:
@@ -102,21 +98,17 @@ def render(
     language = language_of(request)
     shared: dict[str, Any] = {
         "visitor": visitor_of(request),
-        "form_field": FIELD,
-        "form_seal": request.get(FORM_SEAL, ""),
+        "protection": PROTECTION % request.get(FORM_SEAL, ""),
         # Who clicks twice sends the same key twice: one payment.
         "fresh_key": secrets.token_urlsafe(24),
         "today": today(request),
         "path": request.path,
         # Where the language is switched: a form's own address has no page to come back to.
         "here": request.path_qs if request.method in ("GET", "HEAD") else request.path,
-        # Where a browser makes no passkey, none is offered.
-        "has_passkeys": RelyingParty(site_of(request).public_url).is_possible,
-        "languages": LANGUAGES,
         "theme": theme_of(request),
     }
     answer = aiohttp_jinja2.render_template(
-        template, request, shared | spoken(language) | context, status=status
+        template, request, shared | context, app_key=TEMPLATES[language], status=status
     )
     answer.headers["Content-Language"] = language
     return answer
@@ -244,16 +236,13 @@ def problem_page(request: web.Request, error: ProblemError, trace_id: str = "") 
 
 
 def _dress(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    site = site_of(request)
     if response.prepared:
         return response
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.setdefault("Content-Security-Policy", content_policy(site))
-    if request.path.startswith(PRIVATE):
-        response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    for name, value in protective_headers(site).items():
+    for name, value in request.app[HEADERS].items():
         # One page asks for the camera, and says so itself.
         response.headers.setdefault(name, value)
+    if request.path.startswith(PRIVATE):
+        response.headers["X-Robots-Tag"] = "noindex, nofollow"
     mark_account(request, response)
     if request.path.startswith(SECRET_PATHS):
         # The secret stands in the address: nobody learns it, not even another page of ours.

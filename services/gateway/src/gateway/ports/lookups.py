@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -28,4 +29,8 @@ class Lookups(Protocol):
 
     async def visitor(self, secret: str) -> Visitor | None:
         """Return who is behind a session that has not ended, and keep it awake."""
+        ...
+
+    async def own_invoices(self, account_id: UUID) -> list[InvoiceView]:
+        """Return the newest invoices of an account, newest first, up to a limit."""
         ...

@@ -87,11 +87,17 @@ FROM invoice WHERE version > 0 AND token_sha256 = ANY($1)
 """
 OWN = f"""
 SELECT {COLUMNS}, own.is_own, own.can_read, own.can_pay
-FROM ({seen("$1", "$2")}) AS own JOIN invoice USING (invoice_id)
+FROM ({{seen}}) AS own JOIN invoice USING (invoice_id)
 WHERE version > 0
 """
-OWN_INVOICES = OWN + "ORDER BY issued_on DESC, number DESC LIMIT $3"
-OWN_INVOICE = OWN + "AND invoice_id = $3"
+OWN_INVOICE = OWN.format(seen=seen("$1", "$2")) + "AND invoice_id = $3"
+OWN_INVOICES = f"""
+SELECT asked.account_id AS asked_by, found.*
+FROM unnest($1::uuid[]) AS asked (account_id) CROSS JOIN LATERAL (
+    {OWN.format(seen=seen("asked.account_id", "$2"))}
+    ORDER BY issued_on DESC, number DESC LIMIT $3
+) AS found
+"""
 MOVEMENTS = """
 SELECT fact, invoice_id, payment_id, amount_cents, means, occurred_at
 FROM movement WHERE invoice_id = $1 ORDER BY occurred_at, fact
@@ -187,15 +193,23 @@ class PostgresInvoices(Rows):
 
     async def own_invoices(self, account_id: UUID) -> list[InvoiceView]:
         """Return the newest invoices of an account, newest first, up to a limit."""
+        return (await self.invoices_of([account_id]))[account_id]
+
+    async def invoices_of(self, account_ids: Sequence[UUID]) -> dict[UUID, list[InvoiceView]]:
+        """Return the newest invoices of each account, newest first, up to a limit for each."""
         rows = await self._connection.fetch(
-            OWN_INVOICES, account_id, self.now(), INVOICES_KEPT_IN_VIEW
+            OWN_INVOICES, account_ids, self.now(), INVOICES_KEPT_IN_VIEW
         )
-        return [_own(row) for row in rows]
+        found: dict[UUID, list[InvoiceView]] = {account_id: [] for account_id in account_ids}
+        for row in rows:
+            values = dict(row)
+            found[values.pop("asked_by")].append(_own(values))
+        return found
 
     async def own_invoice(self, account_id: UUID, invoice_id: UUID) -> InvoiceView | None:
         """Return one invoice of an account, or None when it is not theirs."""
         row = await self._connection.fetchrow(OWN_INVOICE, account_id, self.now(), invoice_id)
-        return _own(row) if row else None
+        return _own(dict(row)) if row else None
 
     async def movements(self, invoice_id: UUID) -> list[Movement]:
         """Return the money that came and went for an invoice, oldest first."""
@@ -203,7 +217,7 @@ class PostgresInvoices(Rows):
         return [Movement(**dict(row)) for row in rows]
 
 
-def _own(row: Any) -> InvoiceView:  # noqa: ANN401
+def _own(values: dict[str, Any]) -> InvoiceView:
     """Return an invoice of an account; who may not read it may not know what opens it (C3)."""
-    found = InvoiceView(**dict(row))
+    found = InvoiceView(**values)
     return found if found.can_read else msgspec.structs.replace(found, number=HIDDEN)
