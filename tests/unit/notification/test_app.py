@@ -36,6 +36,7 @@ def test_accepts_the_settings_of_a_town() -> None:
         ({"smtp_security": "none", "smtp_username": "mairie"}, "SMTP_SECURITY"),
         ({"public_url": "javascript:alert(1)"}, "PUBLIC_URL"),
         ({"smtp_connections": 0}, "SMTP_CONNECTIONS"),
+        ({"messages_kept_days": 34}, "MESSAGES_KEPT_DAYS"),
     ],
 )
 def test_refuses_settings_that_cannot_work(changes: dict[str, object], named: str) -> None:

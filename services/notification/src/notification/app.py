@@ -20,13 +20,13 @@ from notification.handlers.on_payment_captured import on_payment_captured
 from notification.handlers.on_payment_reversed import on_payment_reversed
 from notification.handlers.on_reminder_due import on_reminder_due
 from notification.ports import Office
-from notification.schedule import tidy_regularly
 from notification.settings import Settings
 from notification.store import (
     PostgresDeliveries,
     PostgresDevices,
     PostgresOffice,
     PostgresPushes,
+    forget_ended,
 )
 from notification.worker import (
     BATCH,
@@ -55,7 +55,8 @@ from shared.events import (
 )
 from shared.http import create_application
 from shared.kafka import Consumer, Handler, Producer
-from shared.postgres import Database, Transaction
+from shared.postgres import INBOX_KEPT_FOR, Database, Transaction
+from shared.schedule import repeat
 from shared.service import Loop, serve
 from shared.worker import Worker
 
@@ -113,6 +114,9 @@ def check_settings(settings: Settings) -> None:
         raise SettingsError(message)
     if settings.smtp_connections < 1:
         message = "SMTP_CONNECTIONS must be at least 1"
+        raise SettingsError(message)
+    if settings.messages_kept_days < INBOX_KEPT_FOR.days:
+        message = f"MESSAGES_KEPT_DAYS must be at least {INBOX_KEPT_FOR.days}: a replay tells again"
         raise SettingsError(message)
 
 
@@ -274,12 +278,17 @@ async def run(settings: Settings) -> None:
         alive=alive,
     )
     wakes = [wake for room in rooms for wake in room.wakes]
-    tidy = partial(tidy_regularly, database.forget_old_messages, settings.tidy_interval_seconds)
+
+    async def tidy() -> int:
+        await database.forget_old_messages()
+        kept = timedelta(days=settings.messages_kept_days)
+        return await forget_ended(database, database.clock.now() - kept)
+
     loops: list[Loop] = [
         consumer.run,
         *(loop for room in rooms for loop in room.loops),
         partial(wake_all, database.work_added, wakes),
-        tidy,
+        partial(repeat, "tidy", tidy, settings.tidy_interval_seconds),
     ]
     try:
         await producer.start()

@@ -48,4 +48,6 @@ class Settings(CommonSettings, frozen=True, kw_only=True):
     instance_name: str = socket.gethostname()
     """Name of this replica, the same after a restart: it takes back its own claims at once."""
     tidy_interval_seconds: float = 3600.0
-    """Pause between two removals of inbox rows that no replay can meet any more."""
+    """Pause between two removals of what is not kept any longer."""
+    messages_kept_days: int = 400
+    """How long what was said is known, by letter and by push: whom, when, and what was answered."""
