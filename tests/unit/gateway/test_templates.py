@@ -1,12 +1,18 @@
 """Templates hold the sentences of their language, and whatever a page shows is escaped once."""
 
 import pytest
-from jinja2 import UndefinedError
+from aiohttp import web
+from jinja2 import TemplateAssertionError, UndefinedError
 from markupsafe import Markup, escape
 
-from gateway.api.templates import Environment
+from gateway.api.templates import TEMPLATES, Environment, compile_all
 
 HOSTILE = """<b onclick='x' title="y">&amp; Ligne</b>"""
+
+
+def no_filter(value: object) -> object:
+    """Stand for a filter of the site."""
+    return value
 
 
 def rendered(source: str, language: str = "fr", **context: object) -> str:
@@ -98,3 +104,27 @@ def test_what_a_page_was_not_given_is_an_error() -> None:
     """A page with a hole is never shown."""
     with pytest.raises(UndefinedError):
         rendered("{{ nothing }}")
+
+
+def test_every_template_is_compiled_at_the_start() -> None:
+    """A broken one stops the service before anybody sees it."""
+    application = web.Application()
+    for language, key in TEMPLATES.items():
+        application[key] = Environment(language, {"asset": no_filter, "look": no_filter})
+
+    compile_all(application)
+
+    for key in TEMPLATES.values():
+        known = application[key]
+        assert known.cache is not None
+        assert len(known.cache) == len(known.list_templates()) > 60
+
+
+def test_a_broken_template_is_an_error_at_the_start() -> None:
+    """And not a page with an apology."""
+    application = web.Application()
+    for language, key in TEMPLATES.items():
+        application[key] = Environment(language, {})
+
+    with pytest.raises(TemplateAssertionError, match="asset"):
+        compile_all(application)

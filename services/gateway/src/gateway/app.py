@@ -49,6 +49,7 @@ from gateway.api.returning import Returning
 from gateway.api.scan import Scanner
 from gateway.api.sessions import Sessions
 from gateway.api.site import OpenPortal, Site
+from gateway.api.templates import compile_all
 from gateway.api.verification import Verification
 from gateway.api.web import pages, set_up
 from gateway.handlers.on_invoice_published import on_invoice_published
@@ -133,6 +134,7 @@ async def run(settings: Settings) -> None:
         )
         site = site_of_settings(settings, open_portal, PostgresLookups(database), clock)
         set_up(application, with_france_connect(site, settings, session))
+        compile_all(application)
         relay = Relay(database, producer)
         try:
             await serve(application, settings, [consumer.run, relay.run, tidy_regularly])

@@ -96,6 +96,14 @@ class Environment(jinja2.Environment):
         return {**self.globals, **d} if d else self.globals
 
 
+def compile_all(application: web.Application) -> None:
+    """Compile every template now, so that no visitor waits for one, or meets a broken one."""
+    for key in TEMPLATES.values():
+        environment = application[key]
+        for name in environment.list_templates():
+            environment.get_template(name)
+
+
 def mark(authority: str) -> str:
     """Return the classes of what belongs to an authority, for its colours."""
     return f"of of-{authority}"
