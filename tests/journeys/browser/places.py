@@ -43,6 +43,7 @@ PLACES = (
         accessibility="/accessibilite",
         legal="/mentions-legales",
         privacy="/donnees-personnelles",
+        payer_invited="/compte/invitation-redevable/{payer_invitation}",
         paper="/q/{token}",
         paper_part="/q/{token}/payer",
         paper_proof="/q/{token}/preuve",
@@ -86,12 +87,16 @@ PLACES = (
         sessions="/compte/sessions",
     ),
     *_places(
-        "newcomer", empty_list="/factures", invitation="/compte/delegations/invitation/{invitation}"
+        "newcomer",
+        empty_list="/factures",
+        invitation="/compte/delegations/invitation/{invitation}",
+        payer_invitation="/compte/invitation-redevable/{payer_invitation}",
     ),
     *_places("halfway", verification="/connexion/verification"),
     *_places(
         "agent",
         figures="/regie",
+        agents_invitations="/regie/invitations",
         agents_security="/regie/securite",
         agents_application="/regie/securite/application",
         agents_passkey="/regie/securite/cle",

@@ -78,7 +78,7 @@ class Setting:
         known |= await self._citizen()
         known |= await self._newcomer()
         known |= await self._stranger()
-        await self._agents(folder)
+        known |= await self._agents(folder)
         self.urls = {place.name: self._portal + place.path.format(**known) for place in PLACES}
 
     async def _citizen(self) -> dict[str, str]:
@@ -157,8 +157,8 @@ class Setting:
         await page.close()
         return {"confirmation": confirmation, "reset": reset}
 
-    async def _agents(self, folder: Path) -> None:
-        """One with a second factor goes all the way, one stops half-way, one has none yet."""
+    async def _agents(self, folder: Path) -> dict[str, str]:
+        """One with a second factor invites a payer, one stops half-way, one has none yet."""
         file = configuration.town(self._town.secrets)
         recruit = {"login": RECRUIT, "password": PASSWORD, "authority": configuration.AUTHORITY}
         path = folder / "recruit.json"
@@ -172,6 +172,15 @@ class Setting:
         await page.locator("form[action='/connexion/verification'] input[name=code]").fill(code)
         await page.keyboard.press("Enter")
         await expect(page).to_have_url(self._portal + "/regie")
+        await page.get_by_role("link", name="Invitations").click()
+        await page.get_by_label("Numéro d’une de ses factures").fill("PAGES-1")
+        await page.get_by_label("Montant total de cette facture").fill("41,00")
+        await page.get_by_label("Adresse électronique du redevable").fill(FUTURE_ADDRESS)
+        await page.get_by_label("J’ai vérifié que cette adresse est celle du redevable").check()
+        await page.get_by_role("button", name="Envoyer l’invitation").click()
+        await expect(page.get_by_text("L’invitation est partie")).to_be_visible()
+        secret = await secret_for(self._town, FUTURE_ADDRESS, "/compte/invitation-redevable/")
+        return {"payer_invitation": secret}
 
     async def _give_password(self, who: str, login: str, password: str) -> Page:
         page = await self.contexts[who].new_page()

@@ -47,6 +47,10 @@ INSERT INTO refusal (account_id, payer_id, since) VALUES ($1, gen_random_uuid(),
 INSERT INTO delegation (delegation_id, owner_id, payer_ids, email, can_read, can_pay,
 invited_at, ends_at, secret_expires_at) VALUES (gen_random_uuid(), $1, '{}', 'a@exemple.test',
 true, true, now(), now(), now());
+INSERT INTO payer_invitation (invitation_id, authority, invoice_id, payer_id, payer_words, number,
+email, agent_login, invited_at, expires_at, account_id, accepted_at) VALUES (gen_random_uuid(),
+'saint-aubin', gen_random_uuid(), gen_random_uuid(), '{}', '2026-0042', 'c@exemple.test',
+'an agent', now(), now(), $1, now());
 INSERT INTO choice (account_id, event, channel, wanted) VALUES ($1, 'invoice', 'email', false);
 INSERT INTO quiet_hours (account_id, quiet_from, quiet_until) VALUES ($1, '21:00', '08:00');
 INSERT INTO proof (secret_sha256, purpose, account_id, email, password_hash, created_at,
@@ -128,6 +132,18 @@ async def test_what_opens_something_is_not_in_the_copy(door: Door) -> None:
         assert secret not in said
     assert "sha256" not in said
     assert door.cookie("session") not in said
+
+
+async def test_the_copy_does_not_name_the_agent_who_vouched(door: Door) -> None:
+    """RGPD 15-4: the invitation is the account's, the agent's name is the authority's to tell."""
+    account_id = await door.log_in()
+    await fill(door, account_id)
+
+    files = await export(door)
+
+    [invitation] = files["invitations-de-collectivites.json"]
+    assert (invitation["number"], invitation["email"]) == ("2026-0042", "c@exemple.test")
+    assert "an agent" not in json.dumps(files)
 
 
 async def test_the_copy_holds_nothing_of_anybody_else(door: Door) -> None:

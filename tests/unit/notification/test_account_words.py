@@ -25,6 +25,7 @@ WITH_LINK = (
     "no-account",
     "address-changed",
     "delegate-invited",
+    "payer-invited",
 )
 NOTHING_KNOWN = Circumstances(invoices={}, paid_cents={}, unwanted=frozenset())
 WRITER = MailWriter(
@@ -143,6 +144,37 @@ def test_an_invitation_says_what_for_and_until_when(language: str, until: str, l
 
     assert lines in text_of(message)
     assert until in html_of(message)
+
+
+@pytest.mark.parametrize(
+    ("language", "line", "button", "caution"),
+    [
+        (
+            "fr",
+            "Collectivité\u00a0: Ville de Saint-Aubin\n",
+            "Voir l’invitation",
+            "ne le transmettez à personne",
+        ),
+        ("en", "Authority: Ville de Saint-Aubin\n", "See the invitation", "pass it on to nobody"),
+    ],
+)
+def test_an_authority_that_invites_a_payer_is_named_and_nobody_else(
+    language: str, line: str, button: str, caution: str
+) -> None:
+    """C5: it may reach whom it is not for, so it says who invites, until when, and no more."""
+    details = {"authority": "Ville de Saint-Aubin"}
+    link = f"{PORTAL}/compte/invitation-redevable/{SECRET}"
+
+    message = write(a_bare_letter("payer-invited", language, link=link, details=details))
+
+    assert line in text_of(message)
+    for part in (text_of(message), html_of(message)):
+        assert link in part
+        assert button in part
+        assert caution in part
+        assert {"fr": "Ce lien n’est plus valable", "en": "This link stops working"}[
+            language
+        ] in part
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])

@@ -31,6 +31,7 @@ from gateway.api.documents import Documents
 from gateway.api.downloads import Downloads
 from gateway.api.factors import Factors
 from gateway.api.france_connect import LOGOUT_RETURN_PATH, RETURN_PATH, FranceConnectPages
+from gateway.api.invitations import Invitations
 from gateway.api.invoices import InvoicePages
 from gateway.api.legal import Legal
 from gateway.api.linking import Linking
@@ -164,6 +165,7 @@ def operations(
         *Linking(invoices).operations(),
         *Retrieving().operations(),
         *Delegates().operations(),
+        *Invitations().operations(),
         *Documents(services, invoices).operations(),
         *Archive(services).operations(),
         *Downloads(services).operations(),

@@ -17,6 +17,7 @@ LetterKind = Literal[
     "factor-changed",
     "new-device",
     "delegate-invited",
+    "payer-invited",
     "link-added",
     "account-closed",
 ]

@@ -127,7 +127,7 @@ class Delegates:
                 await portal.note(found.owner_id, "delegate-accepted", ELSEWHERE, now)
                 await portal.note(citizen.account_id, "delegation-accepted", facts, now)
         if found is None:
-            raise await _refused(request)
+            raise await refused(request)
         return see_other(f"{DELEGATIONS_PATH}?fait=accepte")
 
     async def post_end(self, request: web.Request) -> web.StreamResponse:
@@ -241,11 +241,16 @@ async def _invitation(request: web.Request) -> Delegation:
     async with site.open_portal() as portal:
         found = await portal.invitation(request.match_info["secret"], site.clock.now())
     if found is None:
-        raise await _refused(request)
+        raise await refused(request)
     return found
 
 
-async def _refused(request: web.Request) -> ProblemError:
+async def refused(request: web.Request) -> ProblemError:
+    """Return what every secret that invites to nothing is answered, used, ended or guessed.
+
+    Raises:
+        ProblemError: 429, too many of these from one place.
+    """
     await knock(request, by_address(request, "invited"))
     sentence = say(
         request,

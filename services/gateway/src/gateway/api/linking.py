@@ -16,7 +16,7 @@ from gateway.api.site import require_citizen, see_other, site_of
 from gateway.api.throttling import alarm, by_address, by_name, knock
 from gateway.api.typed import cents_of
 from gateway.api.web import page, render
-from gateway.ports import InvoiceView, Owner, Portal
+from gateway.ports import Owner, Portal
 from gateway.ports.links import NewLink, SeenPayer
 from shared.http import Operation, ProblemError
 
@@ -60,13 +60,7 @@ class Linking:
                 account_id=citizen.account_id,
                 evidence="paper_code" if found is None else "reference_amount",
             )
-            if await portal.link(invoice.invoice_id, new, now):
-                sentence = say(
-                    request, "Ajout des factures de %(authority)s", authority=invoice.authority_name
-                )
-                owner = Owner(account_id=citizen.account_id)
-                await tell(request, portal, owner, "link-added", sentence)
-                await _tell_others(request, portal, citizen.account_id, invoice)
+            await add_link(request, portal, new, invoice.invoice_id, invoice.authority_name)
         return see_other(f"/factures/{invoice.invoice_id}")
 
     async def get_payers(self, request: web.Request) -> web.Response:
@@ -173,13 +167,27 @@ def _by_payer(seen: list[SeenPayer]) -> list[tuple[SeenPayer, list[SeenPayer]]]:
     return [(max(reasons, key=lambda one: one.count), reasons) for reasons in found.values()]
 
 
+async def add_link(
+    request: web.Request, portal: Portal, new: NewLink, invoice_id: UUID, authority_name: str
+) -> None:
+    """Tie an account to the payer of an invoice; its owner and who sees the payer too are told.
+
+    What was tied before stays as it was, and nobody is told.
+    """
+    if not await portal.link(invoice_id, new, site_of(request).clock.now()):
+        return
+    sentence = say(request, "Ajout des factures de %(authority)s", authority=authority_name)
+    await tell(request, portal, Owner(account_id=new.account_id), "link-added", sentence)
+    await _tell_others(request, portal, new.account_id, invoice_id, authority_name)
+
+
 async def _tell_others(
-    request: web.Request, portal: Portal, account_id: UUID, invoice: InvoiceView
+    request: web.Request, portal: Portal, account_id: UUID, invoice_id: UUID, authority_name: str
 ) -> None:
     """Let who sees these invoices know that one more account does; not whose it is."""
     now = site_of(request).clock.now()
-    others = await portal.note_others(account_id, invoice.invoice_id, "link-shared", now)
-    name = f"link-shared {account_id} {invoice.invoice_id}"
+    others = await portal.note_others(account_id, invoice_id, "link-shared", now)
+    name = f"link-shared {account_id} {invoice_id}"
     if not others or not await portal.is_first_within(name, OTHERS_TOLD_EVERY, now):
         return
     letters = [
@@ -190,7 +198,7 @@ async def _tell_others(
             other.language,
             path=PAYERS_PATH,
             details={
-                "authority": invoice.authority_name,
+                "authority": authority_name,
                 "moment": moment_in(other.language, now),
                 "account": "other",
             },

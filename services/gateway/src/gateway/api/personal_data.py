@@ -35,6 +35,7 @@ FILES = {
     "known_browser": "navigateurs",
     "link": "redevables",
     "movement": "paiements",
+    "payer_invitation": "invitations-de-collectivites",
     "pending_login": "connexions-en-attente",
     "proof": "liens-en-attente",
     "quiet_hours": "heures-de-silence",

@@ -50,7 +50,13 @@ HEADERS: web.AppKey[dict[str, str]] = web.AppKey("headers")
 """What every page says that says nothing else."""
 PAPER_PATH = "/q/"
 """Pages whose address opens an invoice."""
-SECRET_PATHS = (PAPER_PATH, "/compte/confirmer/", "/compte/adresse/", "/connexion/oubli/")
+SECRET_PATHS = (
+    PAPER_PATH,
+    "/compte/confirmer/",
+    "/compte/adresse/",
+    "/compte/invitation-redevable/",
+    "/connexion/oubli/",
+)
 """Pages whose address holds a secret."""
 RETURN_PATH = "/payer/retour"
 """Where the provider sends the browser back, maybe by POST: it changes nothing here."""

@@ -12,6 +12,7 @@ from gateway.ports.appearance import Looks
 from gateway.ports.documents import DocumentRows
 from gateway.ports.factors import Factors, Sessions
 from gateway.ports.identity import Identities
+from gateway.ports.invitations import PayerInvitations
 from gateway.ports.links import Delegations, Links, Retrieval, Viewer
 from gateway.ports.months import Months
 from gateway.ports.preferences import PreferenceRows
@@ -293,6 +294,7 @@ class Portal(
     Links,
     Retrieval,
     Delegations,
+    PayerInvitations,
     Protocol,
 ):
     """All that pages keep and ask, within one transaction."""

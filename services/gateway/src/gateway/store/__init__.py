@@ -7,6 +7,7 @@ from gateway.store.delegations import PostgresDelegations
 from gateway.store.documents import PostgresDocuments
 from gateway.store.factors import PostgresFactors
 from gateway.store.identities import PostgresIdentities
+from gateway.store.invitations import PostgresInvitations
 from gateway.store.invoices import PostgresInvoices
 from gateway.store.looks import PostgresLooks
 from gateway.store.matches import PostgresMatches
@@ -25,6 +26,7 @@ class PostgresPortal(
     PostgresDocuments,
     PostgresFactors,
     PostgresIdentities,
+    PostgresInvitations,
     PostgresInvoices,
     PostgresLooks,
     PostgresMatches,
@@ -46,6 +48,7 @@ class PostgresPortal(
             self.tidy_browsers,
             self.tidy_journeys,
             self.tidy_openings,
+            self.tidy_invitations,
         )
         return sum([await tidy_room(now) for tidy_room in rooms])
 

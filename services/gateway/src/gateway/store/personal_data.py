@@ -36,6 +36,8 @@ FROM movement WHERE invoice_id = ANY($1) ORDER BY occurred_at, fact
 """
 SECRETS = ("password_hash", "nonce", "verifier", "state", "endpoint", "p256dh", "auth")
 """Columns of text that open something; digests, sealed secrets and keys are bytes, all left out."""
+OF_OTHERS = ("agent_login",)
+"""Columns that name somebody else: who of the authority acted is the authority's to tell."""
 
 
 class PostgresPersonalData(Rows):
@@ -51,7 +53,7 @@ class PostgresPersonalData(Rows):
                 ("movement", await self._connection.fetch(MOVEMENTS, invoice_ids)),
             )
         ]
-        for table in await self._connection.fetch(TABLES, list(SECRETS)):
+        for table in await self._connection.fetch(TABLES, [*SECRETS, *OF_OTHERS]):
             # The names come from the catalogue of this very database, the value is a parameter.
             columns, holders = _listed(table["columns"]), _listed(table["holders"])
             statement = f'SELECT {columns} FROM "{table["name"]}" WHERE $1 IN ({holders})'

@@ -9,19 +9,20 @@ from gateway.store.rows import Rows
 from gateway.store.visitors import digest
 
 AUTHORITIES = "SELECT authority, name FROM authority ORDER BY name, authority"
-# The expressions are those of the indexes. The year is the one that is printed: of the budget for a
-# titre, of issue for the rest.
-PRINTED = """
-SELECT invoice_id, coalesce(fiscal_year, extract(year FROM issued_on)::integer) AS year,
-    amount_cents
-FROM invoice
-WHERE authority = $1 AND version > 0 AND withdrawn_version < version AND invoice_id IN (
+# The expressions are those of the indexes.
+PRINTED_AS = """
+authority = $1 AND version > 0 AND withdrawn_version < version AND invoice_id IN (
     SELECT invoice_id FROM invoice WHERE authority = $1
         AND upper(regexp_replace(number, '[^[:alnum:]]', '', 'g')) = $2
     UNION
     SELECT invoice_id FROM invoice WHERE authority = $1 AND debt_reference IS NOT NULL
         AND upper(regexp_replace(debt_reference, '[^[:alnum:]]', '', 'g')) = $2)
-ORDER BY invoice_id
+"""
+# The year is the one that is printed: of the budget for a titre, of issue for the rest.
+PRINTED = f"""
+SELECT invoice_id, coalesce(fiscal_year, extract(year FROM issued_on)::integer) AS year,
+    amount_cents
+FROM invoice WHERE {PRINTED_AS} ORDER BY invoice_id
 """
 # The row is locked by the insert, so that guesses made at the same time queue up here. While it is
 # locked nothing is counted; after a month without any, the count starts anew.
