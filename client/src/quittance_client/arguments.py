@@ -23,6 +23,10 @@ HELP: dict[str, tuple[str, str]] = {
     "print": ("le PDF marqué d’une facture", "the stamped PDF of an invoice"),
     "print-run": ("les PDF à poster d’un dépôt", "the PDFs of a deposit that go by post"),
     "withdraw": ("retire une facture", "take an invoice back"),
+    "paperless": (
+        "les références à ne plus imprimer",
+        "the references for which nothing is to be printed",
+    ),
     "collections": ("ce qui a été payé", "what was paid"),
     "totals": ("nombre et somme par jour et par régie", "count and sum for each day and régie"),
     "webhook": ("l’adresse où envoyer les encaissements", "where to send what was paid"),
@@ -221,6 +225,7 @@ def _add_paper(builder: _Builder) -> None:
     builder.option(parser, "-o", dest="output", type=Path, required=True, metavar="FILE.pdf")
     builder.option(parser, "--duplex", action="store_true")
     builder.option(parser, "--index", type=_index, metavar="FILE.json|csv")
+    builder.command("paperless")
 
 
 def _add_collections(builder: _Builder) -> None:

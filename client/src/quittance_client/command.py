@@ -16,7 +16,7 @@ from quittance_client.doors import Call, Doors
 from quittance_client.errors import ClientError, RefusedError, SettingsError
 from quittance_client.feed import BEGINNING, Feed
 from quittance_client.pace import Pace
-from quittance_client.paper import Printer
+from quittance_client.paper import Printer, paperless
 from quittance_client.screen import Screen, error_document
 from quittance_client.state import State
 from quittance_client.webhooks import HIDDEN, SECRET, Webhooks
@@ -82,6 +82,7 @@ class _Commands:
             "cancel": self._decide,
             "print": self._print,
             "print-run": self._print_run,
+            "paperless": self._paperless,
             "withdraw": self._withdraw,
             "collections": self._collections,
             "totals": self._totals,
@@ -265,6 +266,10 @@ class _Commands:
         self._screen.say("written", path=target)
         if self._screen.is_json:
             self._screen.document({"path": str(target), "size_bytes": target.stat().st_size})
+        return OK
+
+    def _paperless(self, doors: Doors) -> int:
+        self._screen.lines("reference", paperless(doors))
         return OK
 
     def _feed(self, doors: Doors) -> Feed:

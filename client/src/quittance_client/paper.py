@@ -1,9 +1,12 @@
-"""Brings PDFs and their indexes here, whole or not at all, once they are made."""
+"""Brings PDFs and their indexes here, whole or not at all; tells for whom none are printed."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urljoin
 
+from quittance_client import documents
+from quittance_client.documents import Document
 from quittance_client.doors import Call, Doors
 from quittance_client.errors import RefusedError, SettingsError, UnavailableError
 from quittance_client.pace import FIRST_IDLE_SECONDS, LONGEST_IDLE_SECONDS, Pace, growing
@@ -60,3 +63,21 @@ class Printer:
                 if error.status == 409 and error.code == NOT_READY:
                     return False
                 raise
+
+
+def paperless(doors: Doors) -> list[Document]:
+    """Return every payer who wants no paper at this moment, page by page until the last.
+
+    Raises:
+        RefusedError, UnavailableError: as `Doors.ask`.
+    """
+    # The door is the portal's, which gives the tokens too: beside them, under whatever prefix.
+    url = urljoin(doors.profile.token_url, "../v1/paperless")
+    found: list[Document] = []
+    query: dict[str, str] = {}
+    while True:
+        page = doors.ask(Call(method="GET", url=url, query=query))
+        found += documents.rows(page, "payers")
+        if page.get("next") is None:
+            return found
+        query = {"after": documents.text(page, "next")}

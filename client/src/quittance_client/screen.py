@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from quittance_client.documents import Document, tables
-from quittance_client.errors import ClientError, RefusedError
+from quittance_client.errors import ClientError, RefusedError, SettingsError
 from quittance_client.words import Words
 
 FILE_WIDTH = 200
@@ -74,6 +74,26 @@ class Screen:
             self.table(columns, rows)
         if not document:
             self.say("nothing")
+
+    def lines(self, name: str, documents: Sequence[Document]) -> None:
+        """Write one field of each document, one a line, whole for other programs.
+
+        Raises:
+            SettingsError: they cannot be written.
+            BrokenPipeError: who read them has left.
+        """
+        try:
+            for document in documents:
+                if self.is_json:
+                    self.out.write(json.dumps(document, ensure_ascii=False) + "\n")
+                else:
+                    self.out.write(plain(str(document.get(name, ""))) + "\n")
+            self.out.flush()
+        except BrokenPipeError:
+            # Whoever read has left: there is nobody to tell.
+            raise
+        except OSError as error:
+            raise SettingsError("list-lost", reason=error.strerror) from error
 
     def table(self, columns: Sequence[str], rows: Sequence[Document]) -> None:
         """Write a table of the named fields of each row."""

@@ -90,6 +90,10 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "Les encaissements n’ont pas pu être écrits ({reason}) ; ils reviendront la fois suivante.",
         "What was paid could not be written ({reason}); it comes again next time.",
     ),
+    "list-lost": (
+        "La liste n’a pas pu être écrite en entier ({reason}).",
+        "The list could not be written whole ({reason}).",
+    ),
     "folder-empty": ("{path} ne contient aucun fichier.", "{path} holds no file."),
     "folder-many-indexes": (
         "{path} contient plusieurs index ({names}) : nommez-en un et joignez les PDF par --with.",

@@ -61,6 +61,7 @@ class StandIn:
         self.lines_per_page = 1000
         self.items: list[dict[str, Any]] = []
         self.items_per_page = 2
+        self.paperless: list[dict[str, str]] = []
         self.acknowledged = "0"
         self.tokens = 0
         self.valid: set[str] = set()
@@ -129,6 +130,7 @@ class StandIn:
                 web.get("/v1/collections", self._get_collections),
                 web.post("/v1/collections/acknowledge", self._acknowledge),
                 web.get("/v1/collections/totals", self._get_totals),
+                web.get("/v1/paperless", self._get_paperless),
                 web.route("*", "/v1/webhooks{rest:.*}", self._webhooks),
             ]
         )
@@ -330,6 +332,13 @@ class StandIn:
         row |= {"payment_count": 3, "payment_cents": 6150, "reversal_count": 1}
         row |= {"reversal_cents": 1000, "net_cents": 5150}
         return web.json_response({"items": [row], "closed_through": "2026-11-23"})
+
+    async def _get_paperless(self, request: web.Request) -> web.Response:
+        after = request.query.get("after", "")
+        found = [payer for payer in self.paperless if payer["reference"] > after]
+        payers = found[: self.items_per_page]
+        following = payers[-1]["reference"] if len(found) > len(payers) else None
+        return web.json_response({"payers": payers, "next": following})
 
     async def _webhooks(self, request: web.Request) -> web.Response:
         action = (request.method, request.match_info["rest"])

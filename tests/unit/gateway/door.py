@@ -217,6 +217,7 @@ class Door:
         self._application = create_application(
             "gateway",
             operations(services, passwords, SIGNER, self.notifications),
+            authenticator=SIGNER,
             maximum_body_bytes=FORM_BYTES,
             middlewares=[pages],
         )

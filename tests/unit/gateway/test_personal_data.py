@@ -52,6 +52,8 @@ email, agent_login, invited_at, expires_at, account_id, accepted_at) VALUES (gen
 'saint-aubin', gen_random_uuid(), gen_random_uuid(), '{}', '2026-0042', 'c@exemple.test',
 'an agent', now(), now(), $1, now());
 INSERT INTO choice (account_id, event, channel, wanted) VALUES ($1, 'invoice', 'email', false);
+INSERT INTO paperless (payer_id, authority, reference, payer_words, chosen_by, chosen_at) VALUES
+(gen_random_uuid(), 'saint-aubin', 'FAM-0042', '{camille}', $1, now());
 INSERT INTO quiet_hours (account_id, quiet_from, quiet_until) VALUES ($1, '21:00', '08:00');
 INSERT INTO proof (secret_sha256, purpose, account_id, email, password_hash, created_at,
 expires_at) VALUES (gen_random_uuid()::text::bytea, 'change', $1, 'b@exemple.test', 'a hash',
@@ -114,6 +116,7 @@ async def test_everything_that_is_kept_can_be_taken_away(door: Door) -> None:
     assert files["redevables.json"][0]["evidence"] == "paper_code"
     assert files["sessions.json"][0]["method"] == "password"
     assert files["preferences.json"][0]["wanted"] is False
+    assert files["sans-papier.json"][0]["reference"] == "FAM-0042"
     assert files["identite-franceconnect.json"][0]["family_name"] == "MARTIN"
     assert {"signed-in", "data-exported"} <= {line["kind"] for line in files["activite.json"]}
     tables = {name.partition(".")[0] for name in await rows_of(door, account_id)}

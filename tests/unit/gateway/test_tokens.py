@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from gateway.adapters.tokens import TokenSigner
-from shared.auth import Principal, decode_token
+from shared.auth import InvalidTokenError, Principal, decode_token
 from shared.errors import SettingsError
 from tests.unit.gateway.door import ISSUER, a_signing_key
 
@@ -39,6 +39,22 @@ def test_the_key_before_is_still_published_and_no_longer_signs() -> None:
     kid = jwt.get_unverified_header(earlier)["kid"]
     assert decode_token(earlier, keys[kid], ISSUER) == PRINCIPAL
     assert jwt.get_unverified_header(new.sign(PRINCIPAL, 60))["kid"] != kid
+
+
+async def test_both_keys_tokens_are_believed_and_no_others() -> None:
+    """The gateway's own door for billers asks nobody for keys."""
+    old = TokenSigner(KEY, "", ISSUER)
+    new = TokenSigner(a_signing_key(), KEY, ISSUER)
+    elsewhere = TokenSigner(KEY, "", "https://ailleurs.exemple.test")
+
+    believed = [await new.authenticate(signer.sign(PRINCIPAL, 60)) for signer in (old, new)]
+
+    assert believed == [PRINCIPAL, PRINCIPAL]
+    for token in (new.sign(PRINCIPAL, -1), elsewhere.sign(PRINCIPAL, 60), "abc"):
+        with pytest.raises(InvalidTokenError):
+            await new.authenticate(token)
+    with pytest.raises(InvalidTokenError, match="unknown key"):
+        await old.authenticate(new.sign(PRINCIPAL, 60))
 
 
 def test_the_gateways_own_token_covers_every_authority_and_its_own_calls_only() -> None:

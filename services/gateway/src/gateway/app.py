@@ -36,6 +36,7 @@ from gateway.api.invoices import InvoicePages
 from gateway.api.legal import Legal
 from gateway.api.linking import Linking
 from gateway.api.oauth import OAuth
+from gateway.api.paperless import PaperlessDoor
 from gateway.api.passkeys import Passkeys
 from gateway.api.paying import Paying
 from gateway.api.personal_data import PersonalData
@@ -128,6 +129,7 @@ async def run(settings: Settings) -> None:
         application = create_application(
             SERVICE,
             operations(services, passwords, signer, notifications),
+            authenticator=signer,
             checks={"database": database.ready},
             alive=consumer.alive,
             maximum_body_bytes=FORM_BYTES,
@@ -185,6 +187,7 @@ def operations(
         *Scanner().operations(),
         *Alerts(notifications).operations(),
         *OAuth(signer).operations(),
+        *PaperlessDoor().operations(),
     ]
 
 

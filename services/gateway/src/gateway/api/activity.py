@@ -30,6 +30,8 @@ SENTENCES: dict[str, Say] = {
     ),
     "link-revoked": lambda request: say(request, "Redevable retiré"),
     "link-refused": lambda request: say(request, "Redevable proposé, et refusé"),
+    "paper-stopped": lambda request: say(request, "Fin du papier demandée"),
+    "paper-resumed": lambda request: say(request, "Retour du papier demandé"),
     "delegate-invited": lambda request: say(request, "Délégation proposée"),
     "delegate-accepted": lambda request: say(request, "Délégation acceptée par l’autre personne"),
     "delegation-accepted": lambda request: say(request, "Délégation reçue et acceptée"),

@@ -11,6 +11,7 @@ from gateway.api.forgery import read_form
 from gateway.api.invoices import InvoicePages
 from gateway.api.language import moment_in, say
 from gateway.api.letters import letter
+from gateway.api.paper import PaperForms, paper_states
 from gateway.api.retrieving import browser_of
 from gateway.api.site import require_citizen, see_other, site_of
 from gateway.api.throttling import alarm, by_address, by_name, knock
@@ -34,6 +35,7 @@ class Linking:
     def __init__(self, invoices: InvoicePages) -> None:
         """Find the invoice of a code through `invoices`."""
         self._invoices = invoices
+        self._paper = PaperForms(self.payers_page)
 
     async def post_attachment(self, request: web.Request) -> web.StreamResponse:
         """Link the account to the payer of the invoice that this code, or this sum, has opened.
@@ -65,17 +67,24 @@ class Linking:
 
     async def get_payers(self, request: web.Request) -> web.Response:
         """Show whose invoices the account shows and why, and whose they may be."""
-        return await self._payers(request)
+        return await self.payers_page(request)
 
-    async def _payers(
-        self, request: web.Request, *, status: int = 200, wrong: UUID | None = None
+    async def payers_page(
+        self,
+        request: web.Request,
+        *,
+        status: int = 200,
+        wrong: UUID | None = None,
+        error: str = "",
     ) -> web.Response:
+        """Return the page, with the proposal whose sum was wrong, or what else was."""
         citizen = require_citizen(request)
         async with site_of(request).open_portal() as portal:
             seen = await portal.seen_payers(citizen.account_id)
             past = await portal.past_links(citizen.account_id)
             proposals = await portal.proposals(citizen.account_id)
             delegations = await portal.delegations_of(citizen.account_id)
+            paper = await paper_states(portal, citizen)
         now = site_of(request).clock.now()
         return render(
             request,
@@ -90,6 +99,8 @@ class Linking:
                 if one.owner_id != citizen.account_id and one.state(now) == "valid"
             ],
             wrong=wrong,
+            error=error,
+            paper=paper,
             done=request.query.get("fait", ""),
         )
 
@@ -129,7 +140,7 @@ class Linking:
                 await tell(request, portal, owner, "link-added", change)
         if not is_linked:
             await alarm(request, "reference")
-            return await self._payers(request, status=422, wrong=payer_id)
+            return await self.payers_page(request, status=422, wrong=payer_id)
         return see_other(f"{PAYERS_PATH}?fait=ajoute")
 
     async def post_refusal(self, request: web.Request) -> web.StreamResponse:
@@ -156,6 +167,7 @@ class Linking:
                 "POST", f"{PAYER}/confirmer", self.post_confirmation, "Prove a proposal by a sum."
             ),
             page("POST", f"{PAYER}/ecarter", self.post_refusal, "Propose a payer no more."),
+            *self._paper.operations(),
         ]
 
 

@@ -36,6 +36,7 @@ FILES = {
     "link": "redevables",
     "movement": "paiements",
     "payer_invitation": "invitations-de-collectivites",
+    "paperless": "sans-papier",
     "pending_login": "connexions-en-attente",
     "proof": "liens-en-attente",
     "quiet_hours": "heures-de-silence",

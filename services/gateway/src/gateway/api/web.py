@@ -37,6 +37,7 @@ PROGRAMS = (
     "/service-worker.js",
     "/oauth",
     "/.well-known",
+    "/v1/",
     "/livez",
     "/readyz",
     "/metrics",

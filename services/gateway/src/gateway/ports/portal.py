@@ -15,6 +15,7 @@ from gateway.ports.identity import Identities
 from gateway.ports.invitations import PayerInvitations
 from gateway.ports.links import Delegations, Links, Retrieval, Viewer
 from gateway.ports.months import Months
+from gateway.ports.paper import Paper
 from gateway.ports.preferences import PreferenceRows
 from shared.errors import TransientError
 from shared.events import Event, InvoicePublished, InvoiceWithdrawn, ReminderDue
@@ -295,6 +296,7 @@ class Portal(
     Retrieval,
     Delegations,
     PayerInvitations,
+    Paper,
     Protocol,
 ):
     """All that pages keep and ask, within one transaction."""

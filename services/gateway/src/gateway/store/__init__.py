@@ -12,6 +12,7 @@ from gateway.store.invoices import PostgresInvoices
 from gateway.store.looks import PostgresLooks
 from gateway.store.matches import PostgresMatches
 from gateway.store.months import PostgresMonths
+from gateway.store.paper import PostgresPaper
 from gateway.store.people import Person, PostgresPeople
 from gateway.store.personal_data import PostgresPersonalData
 from gateway.store.preferences import PostgresPreferences
@@ -31,6 +32,7 @@ class PostgresPortal(
     PostgresLooks,
     PostgresMatches,
     PostgresMonths,
+    PostgresPaper,
     PostgresPersonalData,
     PostgresPreferences,
     PostgresRetrieval,
@@ -49,6 +51,7 @@ class PostgresPortal(
             self.tidy_journeys,
             self.tidy_openings,
             self.tidy_invitations,
+            self.tidy_paper,
         )
         return sum([await tidy_room(now) for tidy_room in rooms])
 

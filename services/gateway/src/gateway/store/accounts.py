@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from gateway.ports import Account, AccountEvent, Facts, Proof, ProofPurpose
+from gateway.store.paper import CHOSEN_OR_SEEN, end_unseen
 from gateway.store.sights import LENT_BY, OF_ADDRESSES, PostgresSights
 from gateway.store.visitors import digest
 from shared.events import ContactUpdated
@@ -199,9 +200,11 @@ class PostgresAccounts(PostgresSights):
         What happened stays for its time, without name, place or browser.
         """
         await self._connection.execute(FORGET_PLACES, account_id)
+        chosen = await self._connection.fetch(CHOSEN_OR_SEEN, account_id)
         # What its holder had lent is seen no more by those whom it was lent to.
         async with self.changing_sights(LENT_BY, account_id):
             await self._connection.execute(CLOSE_ACCOUNT, account_id)
+        await end_unseen(self._connection, [row["payer_id"] for row in chosen])
         await self.publish(ContactUpdated(account_id=account_id, email=None, updated_at=now))
 
     async def tidy_accounts(self, now: datetime) -> int:

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from gateway.ports.links import Viewer, disappearances
+from gateway.store.paper import end_unseen
 from gateway.store.rows import Rows
 from gateway.store.seen import VIEWERS, direct
 from shared.events import InvoiceAppeared
@@ -39,6 +40,7 @@ SELECT lent.invoice_id FROM account
 CROSS JOIN LATERAL ({_LENT.format(owner="account.account_id")}) AS lent
 WHERE account.email = ANY($1) AND account.verified_at IS NULL
 """
+PAYERS_OF = "SELECT DISTINCT payer_id FROM invoice WHERE invoice_id = ANY($1)"
 SHOWN = """
 SELECT invoice_id, version, authority, regie, kind, withdrawn_version < version AS is_shown
 FROM invoice WHERE invoice_id = ANY($1) AND version > 0
@@ -75,6 +77,10 @@ class PostgresSights(Rows):
         if not touched:
             return
         after = await self.viewers(touched)
+        gone = {viewer.invoice_id for viewer in before} - {viewer.invoice_id for viewer in after}
+        if gone:
+            rows = await self._connection.fetch(PAYERS_OF, list(gone))
+            await end_unseen(self._connection, [row["payer_id"] for row in rows])
         # Only now: moments are in the order in which changes are made.
         now = self.now()
         await self.publish(
