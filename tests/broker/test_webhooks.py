@@ -783,6 +783,14 @@ async def test_a_replay_names_two_instants(office: Office, biller: Biller, body:
 # The feed's cursor.
 
 
+@pytest.mark.parametrize("limit", ["0", "-1", "501", "ten", "", "000000000000019999"])
+async def test_a_page_of_the_feed_has_its_bounds(office: Office, limit: str) -> None:
+    """However the number is written: nobody has a whole feed read at once."""
+    status, problem = await office.ask("GET", f"/v1/collections?limit={limit}")
+
+    assert (400, "invalid-limit") == (status, problem["code"])
+
+
 async def test_the_feed_goes_on_from_what_was_acknowledged(office: Office) -> None:
     """Kept for each client; asking with `after` changes nothing."""
     await office.pay("F-1", "F-2", "F-3")

@@ -79,7 +79,8 @@ class Doors:
         limit = request.query.get("limit", str(PAGE))
         if not _is_cursor(after):
             raise ProblemError(400, "invalid-cursor", "« after » n’est pas un repère du flux.")
-        if not (limit.isdecimal() and limit.isascii() and 1 <= int(limit[:6]) <= PAGE):
+        is_number = limit.isdecimal() and limit.isascii() and len(limit) <= len(str(PAGE))
+        if not (is_number and 1 <= int(limit) <= PAGE):
             raise ProblemError(400, "invalid-limit", f"« limit » va de 1 à {PAGE}.")
         async with self._open_unit() as unit:
             if "after" not in request.query:
