@@ -76,7 +76,8 @@ def opened(page: Page) -> zipfile.ZipFile:
 
 
 def told(found: zipfile.ZipFile) -> list[str]:
-    return found.read("LISEZMOI.txt").decode("utf-8-sig").splitlines()
+    text = found.read("LISEZMOI.txt").decode("utf-8-sig")
+    return text.replace("\u00a0", " ").splitlines()
 
 
 async def test_all_readable_documents_come_in_one_file(door: Door, shelf: Shelf) -> None:
@@ -127,8 +128,8 @@ async def test_what_cannot_be_read_any_more_is_told(door: Door, shelf: Shelf) ->
     assert set(told(found)[4:]) == {
         "Ce qui n’y est pas :",
         (
-            f"- Ville de Saint-Aubin, B, {subject} : plus consultable depuis le 23\u00a0novembre"
-            "\u00a02026 : les 90 jours sont passés. La collectivité peut vous la donner."
+            f"- Ville de Saint-Aubin, B, {subject} : plus consultable depuis le 23 novembre"
+            " 2026 : les 90 jours sont passés. La collectivité peut vous la donner."
         ),
         f"- Ville de Saint-Aubin, C, {subject} : retirée par la collectivité.",
     }

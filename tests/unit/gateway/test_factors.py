@@ -330,8 +330,8 @@ async def test_each_change_is_told_by_letter_and_written_down(door: Door) -> Non
 
     assert [(letter["kind"], letter["email"]) for letter in sent] == [("factor-changed", EMAIL)] * 2
     assert [letter["details"]["change"] for letter in sent] == [
-        "ajout de « Mon téléphone »",
-        "retrait de « Mon téléphone »",
+        "ajout de «\u00a0Mon téléphone\u00a0»",
+        "retrait de «\u00a0Mon téléphone\u00a0»",
     ]
     assert sent[0]["details"]["place"] == "127.0.0.1"
     async with door.database.reading() as connection:

@@ -546,7 +546,7 @@ async def test_the_button_is_there_and_may_lead_to_franceconnect(
     button = page.element("//button[@class='franceconnect wide']")
     link = page.element("//a[@href='https://franceconnect.gouv.fr/']")
     assert button.text_content() == "S’identifier avec FranceConnect"
-    assert link.text_content() == "Qu’est-ce que FranceConnect ?"
+    assert link.text_content() == "Qu’est-ce que FranceConnect\u00a0?"
     assert page.fields(PATH)["suite"] == "/compte"
     origin = state.issuer.removesuffix("/api/v2")
     assert (

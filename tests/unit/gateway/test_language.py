@@ -52,6 +52,19 @@ def test_english_keeps_no_sentence_that_nobody_says() -> None:
     assert kept - known == set()
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Deux : trois ; « quatre » !", "Deux\u00a0: trois\u00a0; «\u00a0quatre\u00a0»\u00a0!"),
+        ("à 14:05, https://a.fr/?b", "à 14:05, https://a.fr/?b"),
+    ],
+)
+def test_no_french_line_begins_with_a_colon(written: str, shown: str) -> None:
+    """Nor ends with an opening guillemet; where there is no space none is made."""
+    assert translations("fr").gettext(written) == shown
+    assert translations("fr").ngettext("Un", written, 2) == shown
+
+
 def test_nothing_is_singular_in_french_and_plural_in_english() -> None:
     """0 facture, 0 invoices."""
     forms = ("%(count)s facture à payer", "%(count)s factures à payer")

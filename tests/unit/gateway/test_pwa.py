@@ -118,7 +118,8 @@ async def test_an_offline_copy_says_so_with_its_hour_in_both_languages(door: Doo
     known, text = await worker_of(door)
 
     assert known["texts"]["fr"]["stale"] == (
-        "Vous êtes hors connexion. Montants tels qu’ils étaient le %(when)s : ils ont pu changer."
+        "Vous êtes hors connexion. Montants tels qu’ils étaient le %(when)s\u00a0: ils ont pu"
+        " changer."
     )
     assert known["texts"]["en"]["stale"].startswith("You are offline. Amounts as they were on %(")
     assert '.replace("%(when)s"' in text

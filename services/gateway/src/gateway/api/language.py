@@ -1,6 +1,7 @@
 """The portal's languages: written in French, read in English through a gettext catalogue."""
 
 import gettext
+import re
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import cache, lru_cache, partial
@@ -23,13 +24,25 @@ LANGUAGES = ("fr", "en")
 LOCALES = {"fr": "fr_FR", "en": "en_GB"}
 FOLDER = Path(__file__).parents[1] / "locale"
 
+_SPACE = re.compile(r" (?=[:;?!»])|(?<=«) ")
+
 
 class French(gettext.NullTranslations):
     """The language in which the pages are written."""
 
+    def gettext(self, message: str) -> str:
+        """Return the sentence, with no line that begins with a colon or ends with a guillemet."""
+        return _spaced(message)
+
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
         """Return the plural from two on: nothing and one are singular in French."""
-        return msgid1 if n < 2 else msgid2
+        return _spaced(msgid1 if n < 2 else msgid2)
+
+
+@lru_cache(maxsize=4096)
+def _spaced(sentence: str) -> str:
+    """Return a sentence whose spaces before `: ; ? ! »` and after `«` break no line."""
+    return _SPACE.sub("\u00a0", sentence)
 
 
 @cache
