@@ -6,7 +6,6 @@ ever after. DATABASE_URL is a database of the gateway's.
 """
 
 import asyncio
-import gc
 import os
 import sys
 from datetime import timedelta
@@ -20,6 +19,7 @@ from aiohttp import web
 from shared.clock import FixedClock
 from shared.events import InvoicePublished
 from shared.postgres import Database
+from shared.service import spare_the_collector
 from tests.unit.gateway.door import INVOICE_ID, NOW, TODAY, TOKEN, Door, an_invoice
 from tests.unit.gateway.fakes import FakePasswords, FakeServices
 
@@ -83,9 +83,8 @@ async def serve(page: str, port: int) -> None:
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    # As our services do: what was built at the start is left alone.
-    gc.collect()
-    gc.freeze()
+    # As our services do.
+    spare_the_collector()
     print("listening", flush=True)
     await asyncio.Event().wait()
 

@@ -114,6 +114,19 @@ async def read_json(request: web.Request, struct: type[T]) -> T:
         ) from error
 
 
+def page_limit(request: web.Request, *, default: int, most: int) -> int:
+    """Return how many items a page of a list is to have, as the query's `limit` says.
+
+    Raises:
+        ProblemError: 400, it is not a number from 1 to `most`.
+    """
+    limit = request.query.get("limit", str(default))
+    is_number = limit.isdecimal() and limit.isascii() and len(limit) <= len(str(most))
+    if not (is_number and 1 <= int(limit) <= most):
+        raise ProblemError(400, "invalid-limit", f"« limit » va de 1 à {most}.")
+    return int(limit)
+
+
 def json_response(
     content: object, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:

@@ -70,7 +70,7 @@ async def serve(
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=DRAIN_SECONDS)
     await runner.setup()
     await web.TCPSite(runner, settings.http_host, settings.http_port).start()
-    _spare_the_collector()
+    spare_the_collector()
     logger.info("listening", host=settings.http_host, port=settings.http_port)
     try:
         await _run_all(loops, stopping)
@@ -79,7 +79,7 @@ async def serve(
     logger.info("stopped")
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Let what was built at the start alone: modules and settings stay until the end.
 
     Python's own thresholds stay too. Each page leaves some fifty objects in cycles: to collect them

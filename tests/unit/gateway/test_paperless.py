@@ -58,12 +58,18 @@ async def attach(door: Door, position: int) -> None:
     assert (await door.submit(f"/q/{token_of(position)}/rattacher")).status == 303
 
 
-async def test_who_stops_paper_is_told_to_the_biller(door: Door) -> None:
-    """The reference and since when; no name, no address."""
+async def linked(door: Door) -> InvoicePublished:
+    """Publish an invoice whose payer somebody adds to their account, and stays logged in."""
     invoice = an_invoice_of(1)
     await door.publish(invoice)
     await door.log_in()
     await attach(door, 1)
+    return invoice
+
+
+async def test_who_stops_paper_is_told_to_the_biller(door: Door) -> None:
+    """The reference and since when; no name, no address."""
+    invoice = await linked(door)
     page = await door.get("/compte/payeurs")
 
     done = await door.send(page, form_of(invoice), papier="non")
@@ -81,10 +87,7 @@ async def test_who_stops_paper_is_told_to_the_biller(door: Door) -> None:
 
 async def test_paper_can_be_asked_for_again(door: Door) -> None:
     """The biller reads of it no more; what happened can be read."""
-    invoice = an_invoice_of(1)
-    await door.publish(invoice)
-    await door.log_in()
-    await attach(door, 1)
+    invoice = await linked(door)
     await stop(door, invoice)
     page = await door.get("/compte/payeurs")
 
@@ -99,9 +102,7 @@ async def test_paper_can_be_asked_for_again(door: Door) -> None:
 
 async def test_the_form_says_what_it_means(door: Door) -> None:
     """Nobody believes that a debt is gone with its paper."""
-    await door.publish(an_invoice_of(1))
-    await door.log_in()
-    await attach(door, 1)
+    await linked(door)
 
     page = await door.get("/compte/payeurs")
 
@@ -111,10 +112,7 @@ async def test_the_form_says_what_it_means(door: Door) -> None:
 
 async def test_choosing_twice_is_the_same_as_once(door: Door, clock: FixedClock) -> None:
     """Both ways: the first moment stays, and one line is noted for each change."""
-    invoice = an_invoice_of(1)
-    await door.publish(invoice)
-    await door.log_in()
-    await attach(door, 1)
+    invoice = await linked(door)
 
     await stop(door, invoice)
     clock.advance(timedelta(minutes=2))
@@ -157,10 +155,7 @@ async def test_who_is_not_numbered_by_the_biller_is_not_asked(door: Door) -> Non
 
 async def test_the_choice_is_the_payers_whoever_made_it(door: Door) -> None:
     """C6: of two parents, either may; both see how it stands."""
-    invoice = an_invoice_of(1)
-    await door.publish(invoice)
-    await door.log_in()
-    await attach(door, 1)
+    invoice = await linked(door)
     await stop(door, invoice)
     door.forget_cookies()
     await door.log_in(email=OTHER_EMAIL)
@@ -193,10 +188,7 @@ async def test_two_people_under_one_reference_choose_each_for_themselves(door: D
 @pytest.mark.parametrize("answer", ["non", "oui"])
 async def test_nobody_chooses_for_a_stranger(door: Door, answer: str) -> None:
     """ASVS 8.2.2: by an id, or by anything; nothing changes."""
-    invoice = an_invoice_of(1)
-    await door.publish(invoice)
-    await door.log_in()
-    await attach(door, 1)
+    invoice = await linked(door)
     if answer == "oui":
         await stop(door, invoice)
     before = await told(door)
@@ -223,10 +215,7 @@ async def test_a_delegate_does_not_choose(door: Door) -> None:
 
 async def test_a_form_from_elsewhere_changes_nothing(door: Door) -> None:
     """ASVS 3.5.1."""
-    invoice = an_invoice_of(1)
-    await door.publish(invoice)
-    await door.log_in()
-    await attach(door, 1)
+    invoice = await linked(door)
 
     page = await door.post(form_of(invoice), {"papier": "non"})
 
@@ -244,10 +233,7 @@ async def test_without_a_session_one_logs_in_first(door: Door) -> None:
 @pytest.mark.parametrize("value", ["", "peut-être"])
 async def test_another_answer_is_none(door: Door, value: str) -> None:
     """Only the two that the form has."""
-    invoice = an_invoice_of(1)
-    await door.publish(invoice)
-    await door.log_in()
-    await attach(door, 1)
+    invoice = await linked(door)
 
     page = await door.submit(form_of(invoice), {"papier": value})
 
@@ -276,10 +262,7 @@ async def test_an_address_that_is_not_proved_keeps_its_paper(door: Door) -> None
 @pytest.mark.parametrize("path", ["/compte/alertes", "/compte/alertes/collectivites/saint-aubin"])
 async def test_without_alerts_paper_is_not_stopped(door: Door, path: str) -> None:
     """Turned off for all, or for that authority; a push alone is no letter."""
-    invoice = an_invoice_of(1)
-    await door.publish(invoice)
-    await door.log_in()
-    await attach(door, 1)
+    invoice = await linked(door)
     await save(door, path, "invoice.push", "reminder.email")
 
     page = await door.get("/compte/payeurs")
@@ -292,10 +275,7 @@ async def test_without_alerts_paper_is_not_stopped(door: Door, path: str) -> Non
 
 async def test_alerts_of_the_authority_alone_are_enough(door: Door) -> None:
     """Its own choice goes before the general one, here and at the door."""
-    invoice = an_invoice_of(1)
-    await door.publish(invoice)
-    await door.log_in()
-    await attach(door, 1)
+    invoice = await linked(door)
     await save(door, "/compte/alertes", "receipt.email")
     await save(door, "/compte/alertes/collectivites/saint-aubin", "invoice.email")
 
@@ -306,10 +286,7 @@ async def test_alerts_of_the_authority_alone_are_enough(door: Door) -> None:
 
 async def test_alerts_that_are_turned_off_later_bring_paper_back(door: Door) -> None:
     """An invoice is announced in one way at least; the page says how it stands."""
-    invoice = an_invoice_of(1)
-    await door.publish(invoice)
-    await door.log_in()
-    await attach(door, 1)
+    invoice = await linked(door)
     await stop(door, invoice)
 
     await save(door, "/compte/alertes", "invoice.push")
@@ -322,10 +299,7 @@ async def test_alerts_that_are_turned_off_later_bring_paper_back(door: Door) -> 
 
 async def test_a_link_that_is_revoked_ends_it(door: Door) -> None:
     """Nobody sees the payer any more: the row is gone, and a new link finds paper."""
-    invoice = an_invoice_of(1)
-    await door.publish(invoice)
-    await door.log_in()
-    await attach(door, 1)
+    invoice = await linked(door)
     await stop(door, invoice)
 
     await door.submit(f"/compte/payeurs/{payer_id_of(invoice)}/retirer")
@@ -338,10 +312,7 @@ async def test_a_link_that_is_revoked_ends_it(door: Door) -> None:
 
 async def test_the_last_who_goes_ends_it_whoever_chose(door: Door) -> None:
     """One chose and leaves first, the other leaves later: nothing is left of either."""
-    invoice = an_invoice_of(1)
-    await door.publish(invoice)
-    await door.log_in()
-    await attach(door, 1)
+    invoice = await linked(door)
     await stop(door, invoice)
     door.forget_cookies()
     await door.log_in(email=OTHER_EMAIL)

@@ -14,7 +14,7 @@ from gateway.api.language import language_of, moment_in, say
 from gateway.api.letters import letter
 from gateway.api.site import citizen_of, require_citizen, see_other, site_of, today
 from gateway.api.throttling import by_address, by_name, knock
-from gateway.api.typed import email_of
+from gateway.api.typed import email_of, id_of
 from gateway.api.web import page, render
 from gateway.ports import Citizen, Facts
 from gateway.ports.links import Delegation, Invitation, SeenPayer
@@ -133,10 +133,7 @@ class Delegates:
     async def post_end(self, request: web.Request) -> web.StreamResponse:
         """End a delegation, at once: its owner revokes it, or its delegate gives it up."""
         citizen = require_citizen(request)
-        try:
-            delegation_id = UUID(request.match_info["delegation_id"])
-        except ValueError:
-            delegation_id = UUID(int=0)
+        delegation_id = id_of(request.match_info["delegation_id"])
         site = site_of(request)
         now = site.clock.now()
         async with site.open_portal() as portal:

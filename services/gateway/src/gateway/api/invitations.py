@@ -6,7 +6,7 @@ account sees that payer's invoices. Which agent vouched stays beside what was ac
 
 import secrets
 from collections.abc import Sequence
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 from aiohttp import web
@@ -15,11 +15,12 @@ from gateway.api.delegates import INVITED_FOR, refused
 from gateway.api.forgery import Form, read_form
 from gateway.api.language import language_of, say
 from gateway.api.letters import letter
-from gateway.api.linking import NOBODY, PAYERS_PATH, add_link
+from gateway.api.linking import add_link
+from gateway.api.paper import PAYERS_PATH
 from gateway.api.retrieving import LONGEST_REFERENCE, folded
 from gateway.api.site import require_agent, require_citizen, see_other, site_of
 from gateway.api.throttling import by_name, knock
-from gateway.api.typed import cents_of, email_of
+from gateway.api.typed import cents_of, email_of, id_of
 from gateway.api.web import page, render
 from gateway.ports import Bucket, Portal, Visitor
 from gateway.ports.invitations import NewPayerInvitation, NumberedInvoice
@@ -63,10 +64,11 @@ class Invitations:
         typed = _typed(await read_form(request))
         site = site_of(request)
         reference, email = folded(typed.number), email_of(typed.email)
+        cents = cents_of(typed.amount)
         async with site.open_portal() as portal:
             numbered = await portal.numbered(agent.authority, reference) if reference else []
         # A slip of the pen is another person's number: its sum is not that of the paper.
-        found = [one for one in numbered if one.amount_cents == cents_of(typed.amount)]
+        found = [one for one in numbered if one.amount_cents == cents]
         chosen = _chosen(typed, found)
         errors = _problems(request, typed, numbered, found, chosen)
         if errors or chosen is None or email is None:
@@ -95,10 +97,7 @@ class Invitations:
             ProblemError: 404, there is no such one, or it is not pending any more.
         """
         agent = require_agent(request)
-        try:
-            invitation_id = UUID(request.match_info["invitation_id"])
-        except ValueError:
-            invitation_id = NOBODY
+        invitation_id = id_of(request.match_info["invitation_id"])
         site = site_of(request)
         now = site.clock.now()
         async with site.open_portal() as portal:

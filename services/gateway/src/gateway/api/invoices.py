@@ -3,7 +3,6 @@
 import asyncio
 import re
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import msgspec
 from aiohttp import web
@@ -17,6 +16,7 @@ from gateway.api.retrieving import browser_of
 from gateway.api.sealed import seal
 from gateway.api.site import citizen_of, require_citizen, see_other, site_of, today
 from gateway.api.throttling import FREE_CODES, alarm, by_address, knock, too_many
+from gateway.api.typed import id_of
 from gateway.api.web import page, render
 from gateway.ports import (
     HIDDEN,
@@ -88,12 +88,8 @@ class InvoicePages:
             ProblemError: 404, it is not theirs or does not exist, which is answered alike.
         """
         citizen = require_citizen(request)
-        try:
-            wanted = UUID(invoice_id)
-        except ValueError:
-            wanted = UUID(int=0)
         async with site_of(request).open_portal() as portal:
-            invoice = await portal.own_invoice(citizen.account_id, wanted)
+            invoice = await portal.own_invoice(citizen.account_id, id_of(invoice_id))
         if invoice is None:
             sentence = say(request, "Cette facture n’est pas dans votre compte.")
             raise ProblemError(404, "unknown-invoice", sentence)

@@ -11,20 +11,17 @@ from gateway.api.forgery import read_form
 from gateway.api.invoices import InvoicePages
 from gateway.api.language import moment_in, say
 from gateway.api.letters import letter
-from gateway.api.paper import PaperForms, paper_states
+from gateway.api.paper import PAYERS_PATH, PaperForms, paper_states, unknown_payer
 from gateway.api.retrieving import browser_of
 from gateway.api.site import require_citizen, see_other, site_of
 from gateway.api.throttling import alarm, by_address, by_name, knock
-from gateway.api.typed import cents_of
+from gateway.api.typed import cents_of, id_of
 from gateway.api.web import page, render
 from gateway.ports import Owner, Portal
 from gateway.ports.links import NewLink, SeenPayer
 from shared.http import Operation, ProblemError
 
-PAYERS_PATH = "/compte/payeurs"
 PAYER = PAYERS_PATH + "/{payer_id}"
-NOBODY = UUID(int=0)
-"""What an id that is none stands for: nothing has it."""
 OTHERS_TOLD_EVERY = timedelta(days=1)
 """Whoever adds and removes the same invoice over and over does not fill others' mailboxes."""
 
@@ -115,7 +112,7 @@ class Linking:
         now = site.clock.now()
         async with site.open_portal() as portal:
             if not await portal.revoke(citizen.account_id, _payer_id(request), "owner", now):
-                raise _unknown(request)
+                raise unknown_payer(request)
             await portal.note(citizen.account_id, "link-revoked", facts_of(request), now)
         return see_other(f"{PAYERS_PATH}?fait=retire")
 
@@ -150,7 +147,7 @@ class Linking:
         now = site.clock.now()
         async with site.open_portal() as portal:
             if not await portal.refuse(citizen.account_id, _payer_id(request), now):
-                raise _unknown(request)
+                raise unknown_payer(request)
             await portal.note(citizen.account_id, "link-refused", facts_of(request), now)
         return see_other(f"{PAYERS_PATH}?fait=ecarte")
 
@@ -227,15 +224,12 @@ async def _own_payer(request: web.Request) -> SeenPayer:
         seen = await portal.seen_payers(citizen.account_id)
     found = next((one for one in seen if one.payer_id == payer_id), None)
     if found is None:
-        raise _unknown(request)
+        raise unknown_payer(request)
     return found
 
 
 def _payer_id(request: web.Request) -> UUID:
-    try:
-        return UUID(request.match_info["payer_id"])
-    except ValueError:
-        return NOBODY
+    return id_of(request.match_info["payer_id"])
 
 
 def _lent(request: web.Request) -> ProblemError:
@@ -248,10 +242,4 @@ def _lent(request: web.Request) -> ProblemError:
             " votre compte. Demandez à la personne qui vous l’a confiée si elle veut prolonger la"
             " délégation.",
         ),
-    )
-
-
-def _unknown(request: web.Request) -> ProblemError:
-    return ProblemError(
-        404, "unknown-payer", say(request, "Ces factures ne sont pas dans votre compte.")
     )

@@ -66,8 +66,7 @@ class PaperForms:
             states = await paper_states(portal, citizen)
             payer_id = next((one for one in states if str(one) == _named(request)), None)
             if payer_id is None:
-                sentence = say(request, "Ces factures ne sont pas dans votre compte.")
-                raise ProblemError(404, "unknown-payer", sentence)
+                raise unknown_payer(request)
             state = states[payer_id]
             if wanted == "oui":
                 if await portal.resume_paper(account_id, payer_id):
@@ -107,6 +106,12 @@ async def paper_states(portal: Portal, citizen: Citizen) -> dict[UUID, PaperStat
         )
         for choice in choices
     }
+
+
+def unknown_payer(request: web.Request) -> ProblemError:
+    """Return the answer to who names a payer whom their account does not show."""
+    sentence = say(request, "Ces factures ne sont pas dans votre compte.")
+    return ProblemError(404, "unknown-payer", sentence)
 
 
 def _named(request: web.Request) -> str:

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.api.site import site_of
-from shared.http import Operation, ProblemError, json_response, principal
+from shared.http import Operation, ProblemError, json_response, page_limit, principal
 
 PAGE = 500
 LONGEST_PAGE = 1000
@@ -39,16 +39,13 @@ class PaperlessDoor:
         if not caller.authority:
             raise ProblemError(403, "no-authority", "Ce jeton n’est lié à aucune collectivité.")
         after = request.query.get("after", "")
-        limit = request.query.get("limit", str(PAGE))
         # PostgreSQL holds no such character, so no reference has it.
         if "\x00" in after:
             raise ProblemError(400, "invalid-cursor", "« after » n’est pas une référence.")
-        is_number = limit.isdecimal() and limit.isascii() and len(limit) <= len(str(LONGEST_PAGE))
-        if not (is_number and 1 <= int(limit) <= LONGEST_PAGE):
-            raise ProblemError(400, "invalid-limit", f"« limit » va de 1 à {LONGEST_PAGE}.")
+        limit = page_limit(request, default=PAGE, most=LONGEST_PAGE)
         async with site_of(request).open_portal() as portal:
-            found = await portal.paperless(caller.authority, caller.regies, after, int(limit) + 1)
-        payers = found[: int(limit)]
+            found = await portal.paperless(caller.authority, caller.regies, after, limit + 1)
+        payers = found[:limit]
         return json_response(
             PaperlessPage(
                 payers=tuple(Payer(reference=one.reference, since=one.since) for one in payers),

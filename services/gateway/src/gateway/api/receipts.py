@@ -11,12 +11,10 @@ from gateway.api.listing import is_of_treasury
 from gateway.api.reading import is_readable
 from gateway.api.sending import PDF, disposition, safe_name, send_whole
 from gateway.api.site import require_citizen, see_other, site_of
+from gateway.api.typed import id_of
 from gateway.api.web import page, render
 from gateway.ports import InvoiceView, Movement, OtherServices, RefusedError
 from shared.http import Operation, ProblemError
-
-NOBODY = UUID(int=0)
-"""What an id that is none stands for: nothing has it."""
 
 
 class Receipts:
@@ -165,10 +163,7 @@ class Receipts:
 
 
 def _payment_id(request: web.Request) -> UUID:
-    try:
-        return UUID(request.match_info["payment_id"])
-    except ValueError:
-        return NOBODY
+    return id_of(request.match_info["payment_id"])
 
 
 def _not_there(request: web.Request) -> ProblemError:

@@ -18,7 +18,7 @@ from gateway.api.forgery import Form, read_form
 from gateway.api.language import say
 from gateway.api.site import see_other, site_of
 from gateway.api.throttling import alarm, by_address, knock, too_many
-from gateway.api.typed import cents_of
+from gateway.api.typed import NOBODY, cents_of
 from gateway.api.web import page, render
 from gateway.ports import Bucket
 from shared.http import Operation
@@ -133,7 +133,7 @@ def _match(printed: Sequence[tuple[UUID, int, int]], year: int, cents: int) -> U
     """
     expected = f"{year} {cents}".encode()
     # One that never matches, so that a reference nobody has is compared too.
-    candidates = [*printed, (UUID(int=0), 0, -1)]
+    candidates = [*printed, (NOBODY, 0, -1)]
     found = [
         invoice_id
         for invoice_id, its_year, its_cents in candidates

@@ -10,7 +10,7 @@ from reconciliation.domain.ledger import AccountState
 from reconciliation.ports import Balance, DayTotal, FeedItem, FeedReader, OpenUnit
 from shared.auth import Principal
 from shared.clock import Clock
-from shared.http import Operation, ProblemError, json_response, principal, read_json
+from shared.http import Operation, ProblemError, json_response, page_limit, principal, read_json
 
 PAGE = 500
 
@@ -76,19 +76,14 @@ class Doors:
         caller = principal(request)
         reader = _reader(caller)
         after = request.query.get("after", "0")
-        limit = request.query.get("limit", str(PAGE))
         if not _is_cursor(after):
             raise ProblemError(400, "invalid-cursor", "« after » n’est pas un repère du flux.")
-        is_number = limit.isdecimal() and limit.isascii() and len(limit) <= len(str(PAGE))
-        if not (is_number and 1 <= int(limit) <= PAGE):
-            raise ProblemError(400, "invalid-limit", f"« limit » va de 1 à {PAGE}.")
+        limit = page_limit(request, default=PAGE, most=PAGE)
         async with self._open_unit() as unit:
             if "after" not in request.query:
                 after = str(await unit.books.cursor(reader))
-            found = await unit.books.items(
-                caller.authority, caller.regies, int(after), int(limit) + 1
-            )
-        items = found[: int(limit)]
+            found = await unit.books.items(caller.authority, caller.regies, int(after), limit + 1)
+        items = found[:limit]
         return json_response(
             FeedPage(
                 items=tuple(items),
